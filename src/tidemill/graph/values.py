@@ -43,7 +43,7 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str | None = None  # what the user should know: "pickled: …"
 
 
-class Literal_(msgspec.Struct, frozen=True, tag="literal", tag_field="t"):
+class Constant(msgspec.Struct, frozen=True, tag="literal", tag_field="t"):
     """A value that was known when the graph was built."""
 
     handle: Handle
@@ -85,7 +85,7 @@ class Nothing(msgspec.Struct, frozen=True, tag="nothing", tag_field="t"):
     """A resolved reference to something that was skipped: it reads as None. Only in work, never in a graph."""
 
 
-Expr: TypeAlias = Literal_ | Ref | Item | Several | At | Nothing
+Expr: TypeAlias = Constant | Ref | Item | Several | At | Nothing
 
 
 def refs(expr: Expr) -> Iterator[Ref]:
