@@ -49,7 +49,7 @@ class Constant(msgspec.Struct, frozen=True, tag="literal", tag_field="t"):
     handle: Handle
 
 
-PathStep: TypeAlias = tuple[Literal["item", "attr"], str | int]  # ref["k"], ref[0]; ref.name
+PathStep: TypeAlias = tuple[Literal["item", "attr", "nth"], str | int]  # ref["k"], ref[0]; ref.name; the n-th value of a list or dict
 
 
 class Ref(msgspec.Struct, frozen=True, tag="ref", tag_field="t", omit_defaults=True):
