@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from private_postgres import Cluster, NoPostgres, folder_for, sweep
 
 _SHARED = pytest.StashKey[Path]()
