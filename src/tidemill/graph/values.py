@@ -60,10 +60,11 @@ class Ref(msgspec.Struct, frozen=True, tag="ref", tag_field="t", omit_defaults=T
 
 
 class Item(msgspec.Struct, frozen=True, tag="item", tag_field="t", omit_defaults=True):
-    """The current item of the mapped group `group`, or the part of it at `path`."""
+    """What the mapped group `group` hands to its parameter `name` in the current item (`Group.over[name]`), or the part at `path`."""
 
     group: str
     path: tuple[PathStep, ...] = ()
+    name: str = ""
 
 
 class Several(msgspec.Struct, frozen=True, tag="several", tag_field="t", omit_defaults=True):
