@@ -9,12 +9,15 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import tidemill
 from tidemill.errors import Problem
+from tidemill.machine.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
 
 DOCS = Path(__file__).parent
 
@@ -52,7 +55,31 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"errors.md": errors_page}
+def diagram(moves: Mapping[StrEnum, Mapping[StrEnum, StrEnum]]) -> list[str]:
+    """A table of moves as a drawing; arrows start at the first state and leave the terminal ones."""
+    first = next(iter(moves))
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    lines += [f"    {state} --> {after}: {move}" for state, ways in moves.items() for move, after in ways.items()]
+    lines += [f"    {state} --> [*]" for state, ways in moves.items() if not ways]
+    return [*lines, "```"]
+
+
+def meanings(states: type[StrEnum]) -> list[str]:
+    """One line for each state, with the comment that stands beside it in the source."""
+    said = dict(re.findall(r'= "(\w+)"  # (.+)', inspect.getsource(states)))
+    return ["| state | entering it says |", "|---|---|", *(f"| {state} | {said.get(state.value, '')} |" for state in states)]
+
+
+def states_page() -> str:
+    """The states of task runs and runs, from the tables that the machine itself moves by."""
+    lines = ["# States", "", "Drawn from the tables that the machine moves by (`tidemill/machine/states.py`), by `docs/generate.py`."]
+    lines += ["A move that no arrow shows is refused, and changes nothing. A state without a way out is final.", ""]
+    lines += ["## A task run", "", *diagram(TASK_MOVES), "", *meanings(TaskState), ""]
+    lines += ["## A run", "", *diagram(RUN_MOVES), "", *meanings(RunState)]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"errors.md": errors_page, "states.md": states_page}
 
 
 def main() -> int:
