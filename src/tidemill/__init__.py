@@ -1,0 +1,51 @@
+"""Tidemill: plain Python functions become durable, explained, typed pipelines.
+
+Names are loaded when they are first used, so that `import tidemill` costs next to nothing. This file knows where each
+public name lives, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill._version import __version__
+
+if TYPE_CHECKING:
+    from tidemill.authoring.blocks import setup as setup
+    from tidemill.authoring.blocks import when as when
+    from tidemill.authoring.flow import Flow as Flow
+    from tidemill.authoring.flow import flow as flow
+    from tidemill.authoring.task import Task as Task
+    from tidemill.authoring.task import task as task
+    from tidemill.errors import Problem as Problem
+    from tidemill.graph.policy import Backoff as Backoff
+    from tidemill.graph.policy import Timeout as Timeout
+
+_HOMES = {
+    "Backoff": "tidemill.graph.policy",
+    "Flow": "tidemill.authoring.flow",
+    "Problem": "tidemill.errors",
+    "Task": "tidemill.authoring.task",
+    "Timeout": "tidemill.graph.policy",
+    "flow": "tidemill.authoring.flow",
+    "setup": "tidemill.authoring.blocks",
+    "task": "tidemill.authoring.task",
+    "when": "tidemill.authoring.blocks",
+}
+
+__all__ = ["Backoff", "Flow", "Problem", "Task", "Timeout", "__version__", "flow", "setup", "task", "when"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tidemill' has no attribute {name!r}")
+    import importlib  # lazily, as everything here
+
+    found = getattr(importlib.import_module(home), name)
+    globals()[name] = found  # the next access does not come here
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__
