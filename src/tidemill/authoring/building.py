@@ -14,16 +14,16 @@ import msgspec
 from tidemill.authoring import arguments, mapping, ordering
 from tidemill.authoring.calls import Fixed, caller
 from tidemill.authoring.drafts import Draft, GroupDraft
-from tidemill.authoring.identity import pickled
 from tidemill.authoring.memory import InMemory
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition, ForeignResult
 from tidemill.authoring.references import Inverted, Reference
+from tidemill.authoring.shipping import Keep, Shipment
 from tidemill.authoring.signatures import UNKNOWN
 from tidemill.authoring.wiring import Wiring
-from tidemill.graph.nodes import Graph, Role, TaskRef, When
+from tidemill.graph.nodes import Graph, Role, When
 from tidemill.graph.policy import Policy
-from tidemill.graph.values import Expr, Handle, Item, Ref
+from tidemill.graph.values import Expr, Item, Ref
 
 if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow
@@ -32,14 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Building", "Built", "build"]
 
-Keep = Callable[[object], Handle]
-
-
 class Built(msgspec.Struct, kw_only=True):
     """A graph and what stands behind it in this process.
 
     `functions`, `tasks` and `resources` are for running it here; `values` holds what was kept in memory, by digest,
-    when no `keep` was given. Only `graph` crosses processes.
+    when no `keep` was given. Only `graph` crosses processes. The function of a driver node is the body of its flow:
+    run it with `dynamic.run_driver`.
     """
 
     graph: Graph
@@ -68,8 +66,8 @@ def build(
     graph = building.run(given)
     return Built(
         graph=graph,
-        functions=building.functions,
-        tasks=building.tasks,
+        functions={name: task.function for name, task in building.shipment.tasks.items()},
+        tasks=building.shipment.tasks,
         resources=building.wiring.found,
         values=in_memory.values if in_memory else {},
     )
@@ -82,19 +80,16 @@ class Building:
         self.flow = flow
         self.flow_name = flow.name
         self.keep = keep
-        self.ship = ship
+        self.shipment = Shipment(keep, ship=ship)
         self.wiring = Wiring(resources, flow)
         self.drafts: list[Draft] = []
         self.groups: list[GroupDraft] = []
-        self.functions: dict[str, Callable[..., Any]] = {}
-        self.tasks: dict[str, Any] = {}
         self.orders: list[ordering.Order] = []
         self.group = ""  # key of the innermost group around what is called now
         self.scopes: tuple[str, ...] = ("",)  # the mapped groups around it, outermost first
         self.conditions: tuple[When, ...] = ()  # since the innermost mapped group
         self._taken: set[str] = set()
         self._counts: dict[str, int] = {}
-        self._refs: dict[Any, TaskRef] = {}
         self._constants: dict[tuple[type, Any], Expr] = {}
         self._stack: list[Flow[..., Any]] = []
 
@@ -212,7 +207,7 @@ class Building:
         if missing := [name for name in signature.required if name not in args and name not in resources and name != hook]:
             raise signature.refuse_missing(missing)
         draft = Draft(
-            self.new_key(task.name), self.task_ref(task), args, over, self.conditions, self.group,
+            self.new_key(task.name), self.shipment.ref(task), args, over, self.conditions, self.group,
             _driver_policy(task.policy) if role == "driver" else task.policy,
         )  # fmt: skip
         draft.scope = self.scopes[-1]
@@ -235,22 +230,6 @@ class Building:
         self._counts[stem] = count
         self._taken.add(key)
         return key
-
-    def task_ref(self, task: Task[..., Any]) -> TaskRef:
-        """How a worker finds the function of `task`; made once per task and build."""
-        found = self._refs.get(task.same_as)
-        if found is None:
-            module, qualname = task.module, task.qualname
-            count = 1
-            while f"{module}:{qualname}" in self.tasks:  # functions made in a loop share their name
-                count += 1
-                qualname = f"{task.qualname}#{count}"
-            importable = task.importable
-            code = self.keep(pickled(task, task.function)) if self.ship and not importable else None
-            version = task.version if task.stated_version or task.policy.cache is not None else ""
-            found = self._refs[task.same_as] = TaskRef(module, qualname, code, version)
-            self.tasks[found.name], self.functions[found.name] = task, task.function
-        return found
 
     def encode(self, value: Any) -> Expr:
         """`value` as an expression: a reference, a constant, or a structure of both. Raises `ForeignResult`."""

@@ -145,9 +145,14 @@ class FlowTask(Task[P, R]):
     """A flow seen as one unit of work. It is found where the flow is."""
 
     def __init__(self, flow: Flow[P, R]) -> None:
-        policy = Policy(executor="thread", tags=flow.options.tags)
-        super().__init__(flow.function, name=flow.name, policy=policy)
+        # The body of a dynamic flow is what its driver runs; any other flow is called, and then runs in memory.
+        policy = Policy(executor="thread" if flow.dynamic else "process", tags=flow.options.tags)
+        super().__init__(flow.function if flow.dynamic else flow, name=flow.name, policy=policy)
         self.flow = flow
+
+    @cached_property
+    def importable(self) -> bool:
+        return self.flow.importable
 
     def __reduce__(self) -> Any:
         return self.flow.__reduce__()  # what a worker loads is the flow

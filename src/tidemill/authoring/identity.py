@@ -8,9 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from typing import Any
 
 from tidemill.authoring.places import place_of
@@ -72,6 +70,8 @@ def fingerprint(function: Callable[..., Any]) -> str:
 
     The same on Python 3.11 to 3.13. Functions that it calls are not looked into. Without source, its bytecode is taken.
     """
+    from hashlib import blake2b  # lazily: only tasks with cache= are fingerprinted while a flow is built
+
     hasher = blake2b(digest_size=16)
     for part in _parts(inspect.unwrap(function), set()):
         hasher.update(part.encode(errors="surrogatepass"))
@@ -86,7 +86,7 @@ def _parts(function: Any, seen: set[int]) -> Iterator[str]:
         yield f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}"
         return
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         yield f"{sys.version_info[:2]} {code.co_code.hex()} {code.co_names} {_constants(code)}"
     else:

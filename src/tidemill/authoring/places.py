@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 __all__ = ["here", "place_of"]
 
-_PACKAGE = str(Path(__file__).parent.parent) + "/"
+_PACKAGE = __file__.rpartition("authoring")[0]  # without pathlib, which costs an import
 
 
 def here() -> str:
