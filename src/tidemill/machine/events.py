@@ -28,7 +28,6 @@ class Inherited(_Event, tag="run.inherited", frozen=True):
 
     run: str  # the run before
     units: dict[str, list[tuple[int, Handle]]] = {}
-    opened: dict[str, tuple[int, tuple[str, ...] | None]] = {}  # place → (size, keys) of expansions that are taken over
 
 
 class Opened(_Event, tag="task.opened", frozen=True):
