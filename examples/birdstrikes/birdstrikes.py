@@ -23,29 +23,38 @@ def ingest(source: Path) -> pl.DataFrame:
 
 
 @task(tags=["clean"])
-def clean(filed: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """One row per strike, plainly named and typed; and what was done to how many rows."""
-    distinct = filed.unique(maintain_order=True)
-    code, operator = pl.col("Effect Amount of damage"), pl.col("Aircraft Airline Operator")
-    strikes = distinct.select(
-        date=pl.col("Flight Date").cast(pl.Date),
-        operator=operator.str.strip_chars("* "),
-        species=pl.col("Wildlife Species"),
-        damage=code.replace_strict(DAMAGE, default="unknown"),
-        cost=pl.col("Cost Total $").cast(pl.Int64),
-        speed=pl.col("Speed IAS in knots").cast(pl.Int64),
-    ).filter(pl.col("date").is_not_null())
+def clean(filed: pl.DataFrame) -> pl.DataFrame:
+    """One row per strike, plainly named and typed. A report filed twice counts once; one without a date not at all."""
+    operator, damage = pl.col("Aircraft Airline Operator"), pl.col("Effect Amount of damage")
+    return (
+        filed.unique(maintain_order=True)
+        .select(
+            date=pl.col("Flight Date").cast(pl.Date),
+            operator=operator.str.strip_chars("* "),
+            species=pl.col("Wildlife Species"),
+            damage=damage.replace_strict(DAMAGE, default="unknown"),
+            cost=pl.col("Cost Total $").cast(pl.Int64),
+            speed=pl.col("Speed IAS in knots").cast(pl.Int64),
+        )
+        .drop_nulls("date")
+    )
+
+
+@task(tags=["clean"])
+def account(filed: pl.DataFrame, strikes: pl.DataFrame) -> dict[str, int]:
+    """What became of how many reports, so that nobody has to wonder about a missing one."""
+    distinct = filed.n_unique()
     counts = {
         "filed": filed.height,
-        "duplicates dropped": filed.height - distinct.height,
-        "undated dropped": distinct.height - strikes.height,
-        "unknown damage codes": strikes.filter(pl.col("damage") == "unknown").height,
-        "speed not reported": strikes["speed"].null_count(),
+        "duplicates dropped": filed.height - distinct,
+        "undated dropped": distinct - strikes.height,
         "kept": strikes.height,
+        "damage code unknown": strikes.filter(pl.col("damage") == "unknown").height,
+        "speed not reported": strikes["speed"].null_count(),
     }
     for what, count in counts.items():
         print(f"{what:>22} {count:>7,}")
-    return strikes, counts
+    return counts
 
 
 @task
@@ -132,8 +141,9 @@ def totals(months: pl.DataFrame, counts: dict[str, int]) -> dict[str, int | str]
 @flow(tags=["example"])
 def birdstrikes(source: Path = HERE / "data" / "birdstrikes.csv", folder: Path = HERE / "output") -> dict[str, int | str]:
     """Read, clean, count per month of every year at once, and publish."""
-    strikes, counts = clean(ingest(source))
+    filed = ingest(source)
+    strikes = clean(filed)
     months = join_years(by_month.partial(strikes=strikes).map(year=years_of(strikes)))
     publish_table(months, folder)
     publish_figure(months, folder)
-    return totals(months, counts)
+    return totals(months, account(filed, strikes))
