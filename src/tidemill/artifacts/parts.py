@@ -47,12 +47,12 @@ def path_text(path: tuple[PathStep, ...]) -> str:
 
 
 def _bad(whole: Any, value: Any, path: tuple[PathStep, ...], step: int, error: Exception) -> BadPath:
-    kind, name = path[step]
+    kind = path[step][0]
     found = path_text(path[:step]) if step else "the result"
     return BadPath(
         f"There is no {path_text(path[: step + 1])}.",
         why=f"{found[:1].upper()}{found[1:]} is {_described(value)}.{'' if isinstance(error, LookupError) else f' {error}'}",
-        mend=f"Take {'an item' if kind == 'item' else 'a field'} that exists, or change what the task returns (a {type(whole).__name__} now).",
+        mend=f"Take {'an item' if kind == 'item' else 'a field'} that exists, or change what the task returns ({_described(whole)}).",
     )
 
 

@@ -32,7 +32,7 @@ class Remote:
                 mend="Install it: pip install 'tidemill[fsspec]' (for S3: 'tidemill[s3]'), or set a local folder.",
             ) from None
         try:
-            self._fs, root = fsspec.core.url_to_fs(url, auto_mkdir=True) if url.startswith(("file:", "local:")) else fsspec.core.url_to_fs(url)
+            self._fs, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise BadSetting(
                 f"Artifacts cannot be kept at {_shown(url)}.",
@@ -41,7 +41,7 @@ class Remote:
             ) from error
         self.name = _shown(url)
         self._root = str(root).rstrip("/")
-        self._atomic = url.split("://", 1)[0].split("::")[-1] in _ATOMIC
+        self._atomic = url.split("://", 1)[0].rsplit("::", 1)[-1] in _ATOMIC
         self._cache = LocalFolder(cache)
         self._clock = clock
 
@@ -157,8 +157,8 @@ class Remote:
                 return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             if isinstance(moment, (int, float)):
                 return datetime.fromtimestamp(moment, UTC)
-        moment = self._fs.modified(path)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        modified: datetime = self._fs.modified(path)
+        return modified if modified.tzinfo else modified.replace(tzinfo=UTC)
 
     def _at(self, key: str) -> str:
         check_key(key)

@@ -16,7 +16,7 @@ from tidemill.artifacts.codecs.convert import kind_of, read_as
 from tidemill.artifacts.codecs.form import Codec, Source, Unfit, Written, type_name
 from tidemill.artifacts.codecs.json import encode, from_json, is_plain, preview_of, to_json
 from tidemill.artifacts.codecs.tagged import Tagger
-from tidemill.artifacts.location import TREE, Location, corrupt, digest_of
+from tidemill.artifacts.location import TREE, Location, corrupt, digest_and_sync
 from tidemill.artifacts.parts import own, part_of
 from tidemill.artifacts.problems import CannotStore, room_in
 from tidemill.artifacts.recall import Recall
@@ -144,7 +144,7 @@ class Artifacts:
             if written.draft.stat().st_size <= INLINE_LIMIT:
                 data = written.draft.read_bytes()
                 return blake3(data).hexdigest(), len(data), data
-            digest, size = digest_of(written.draft)
+            digest, size = digest_and_sync(written.draft)
             self.location.put_file(digest, written.draft)
             return digest, size, None
         finally:

@@ -100,7 +100,7 @@ class _Shelf:
         finally:
             draft.unlink(missing_ok=True)
         self.blobs.add(digest)
-        self._add({"at": at, "blob": digest, "size": size, **({"run": True} if os.access(path, os.X_OK) and path.stat().st_mode & 0o100 else {})})
+        self._add({"at": at, "blob": digest, "size": size, **({"run": True} if path.stat().st_mode & 0o100 else {})})
 
     def _add(self, entry: dict[str, Any]) -> None:
         self.entries.append(entry)
@@ -204,7 +204,11 @@ def _safe(at: str) -> str:
     """`at` itself, if it stays below the folder it is put in."""
     parts = PurePosixPath(at).parts
     if not parts or at.startswith("/") or ".." in parts or "\0" in at:
-        raise CannotRead(f"A stored folder names the place {at!r}.", why="It would lie outside of the folder.", mend="Do not use this value.")
+        raise CannotRead(
+            f"A stored folder names the place {at!r}.",
+            why="It would lie outside of the folder.",
+            mend="Do not use this value: it was not written by Tidemill.",
+        )
     return at
 
 
@@ -220,4 +224,8 @@ def _without_entries(node: Any) -> Any:
 
 
 def _refused(path: Path, because: str) -> CannotStore:
-    return CannotStore(f"{path} cannot be stored.", why=f"Of a returned path the content is kept, but {because}.", mend="Return a file or a folder of files.")
+    return CannotStore(
+        f"{path} cannot be stored.",
+        why=f"Of a returned path the content is kept, but {because}.",
+        mend="Return a file, or a folder of files.",
+    )

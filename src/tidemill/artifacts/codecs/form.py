@@ -72,7 +72,7 @@ class Unfit(Exception):
 
 
 def type_name(kind: type) -> str:
-    """ "builtins.int": how handles name a type."""
+    """How handles name a type: "builtins.int"."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -73,7 +73,7 @@ def to_table(frame: Any) -> Any:
         raise Unfit(f"Arrow cannot hold it: {error}") from error
     objects = {}
     for at, dtype in enumerate(frame.dtypes):
-        if dtype == object:
+        if dtype.kind == "O" and not hasattr(dtype, "na_value"):
             objects[str(at)] = _missing(frame.iloc[:, at], table.column(at))
         elif getattr(dtype, "kind", "") == "f" and not hasattr(dtype, "na_value") and table.column(at).null_count:
             # Not-a-number is a number here: as such the column can be mapped back without a copy.
@@ -99,13 +99,13 @@ def read_frame(source: Source) -> Any:
 
 
 def _restored(table: Any, pages: mmap.mmap | None) -> Any:
-    pa, pd = arrow_library(), library()
+    pd = library()
     own = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
-    mapped = _mapped(table, pages) if pages is not None else {}
-    if not mapped or any(name not in table.column_names for name in _labels(table)):
+    empty = table.schema.empty_table().to_pandas() if pages is not None else None
+    mapped = _mapped(table, pages, list(empty.dtypes)) if pages is not None and empty is not None else {}
+    if empty is None or not mapped:
         frame = table.to_pandas()
     else:
-        empty = table.schema.empty_table().to_pandas()
         rest = table.select([at for at in range(table.num_columns) if at not in mapped]).to_pandas()
         width = len(empty.columns)
         others = iter(range(len(rest.columns)))
@@ -118,31 +118,24 @@ def _restored(table: Any, pages: mmap.mmap | None) -> Any:
         frame.isetitem(int(at), column.where(column.notna(), None if missing == "none" else float("nan")))
     if own.get("freq"):
         frame.index.freq = own["freq"]
-    del pa
     return frame
 
 
-def _mapped(table: Any, pages: mmap.mmap) -> dict[int, Any]:
-    """Plain number columns as writable arrays over the mapping, by place."""
+def _mapped(table: Any, pages: mmap.mmap, dtypes: list[Any]) -> dict[int, Any]:
+    """Columns of NumPy numbers as writable arrays over the mapping, by place. The index comes after the columns: it is not among them."""
     import numpy as np  # pandas stands on it
 
     pa = arrow_library()
     start = pa.py_buffer(pages).address
     found = {}
-    for at, column in enumerate(table.columns):
+    for at, (column, dtype) in enumerate(zip(table.columns, dtypes, strict=False)):
         whole = column.num_chunks == 1 and not column.null_count and len(column) > 0
-        if whole and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        if whole and number and isinstance(dtype, np.dtype) and dtype == column.type.to_pandas_dtype():
             chunk = column.chunk(0)
-            dtype = column.type.to_pandas_dtype()
-            offset = chunk.buffers()[1].address - start + chunk.offset * np.dtype(dtype).itemsize
+            offset = chunk.buffers()[1].address - start + chunk.offset * dtype.itemsize
             found[at] = np.frombuffer(pages, dtype=dtype, count=len(chunk), offset=offset)
     return found
-
-
-def _labels(table: Any) -> list[str]:
-    """Columns that are the index, or of a type of pandas' own."""
-    meta = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    return [name for name in meta.get("index_columns", ()) if isinstance(name, str)]
 
 
 def _missing(column: Any, stored: Any) -> str:

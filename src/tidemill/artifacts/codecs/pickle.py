@@ -50,7 +50,7 @@ class Pickle:
                 return pickle.loads(source.bytes())
             with source.path.open("rb") as file:
                 return pickle.load(file)
-        except Exception as error:  # noqa: BLE001 - unpickling runs the code of the value's types
+        except Exception as error:
             raise CannotRead(
                 f"A pickled {source.handle.type} cannot be read here.",
                 why=f"{type(error).__name__}: {error}",

@@ -69,7 +69,9 @@ class Tagger:
             # In an order of its own: the same set must give the same bytes in every process.
             return {"$": kind.__name__, "v": sorted((self.tag(item, depth) for item in value), key=msgspec.json.encode)}
         if kind is PosixPath:
-            entry = self._file(value) if self._file else (None if not value.exists() else _needs_files())
+            if self._file is None and value.exists():
+                raise NeedsFiles("it holds a path")
+            entry = self._file(value) if self._file else None
             return entry or {"$": "path", "v": _text(str(value))}
         if kind.__module__ == "numpy":
             return _tag_numpy(value)
@@ -79,9 +81,10 @@ class Tagger:
         if kind not in self._typed:
             self._typed[kind] = importable(kind)
         if not self._typed[kind]:
-            raise Unfit(f"{kind.__qualname__} cannot be imported by other processes")
+            raise Unfit(f"{kind.__qualname__} cannot be imported by its name")
         form, parts = _parts(value, kind)
-        return {"$": form, "t": f"{kind.__module__}:{kind.__qualname__}", "v": {name: self.tag(part, depth) for name, part in parts.items()}}
+        inner = {name: self.tag(part, depth) for name, part in parts.items()}
+        return {"$": form, "t": f"{kind.__module__}:{kind.__qualname__}", "v": inner}
 
 
 def untag(node: Any, tags: Tags) -> Any:
@@ -117,7 +120,11 @@ def _untag_form(form: str, node: dict[str, Any], tags: Tags) -> Any:
         module, _, qualname = node["t"].partition(":")
         kind = find_type(module, qualname)
         if not isinstance(kind, type):
-            raise CannotRead(f"{node['t']} is not a type any more.", why="A stored value is of it.", mend="Run the task that made the value again.")
+            raise CannotRead(
+                f"{node['t']} is not a type any more.",
+                why="A stored value is of it.",
+                mend="Run the task that made the value again.",
+            )
         try:
             return make(kind, {name: untag(part, tags) for name, part in node["v"].items()})
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -187,7 +194,7 @@ def _read_zone(node: dict[str, Any]) -> tzinfo | None:
     return timezone(delta, node["name"]) if "name" in node else timezone(delta)
 
 
-def _read_moment(kind: type[datetime] | type[time]) -> Callable[[dict[str, Any]], object]:
+def _read_moment(kind: type[datetime | time]) -> Callable[[dict[str, Any]], object]:
     return lambda node: kind.fromisoformat(node["v"]).replace(tzinfo=_read_zone(node), fold=node.get("fold", 0))
 
 
@@ -210,10 +217,6 @@ def _read_numpy(node: dict[str, Any]) -> object:
 
         raise LibraryMissing("NumPy", "numpy", "a NumPy number") from None
     return np.frombuffer(base64.b64decode(node["v"]), dtype=node["t"])[0]
-
-
-def _needs_files() -> None:
-    raise NeedsFiles("it holds a path")
 
 
 class NeedsFiles(Unfit):
@@ -265,7 +268,7 @@ _FORMS: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 _COLLECTIONS: dict[str, Callable[[list[Any]], object]] = {
-    "dict": lambda pairs: {key: value for key, value in pairs},
+    "dict": dict,
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
@@ -295,7 +298,7 @@ def _parts(value: Any, kind: type) -> tuple[str, dict[str, Any]]:
 
 def _is_simple(kind: type) -> bool:
     """Whether an object of `kind` is its fields and nothing else, and is pickled in the ordinary way."""
-    return kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__ and kind.__new__ is object.__new__
+    return all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__new__"))
 
 
 def _make_enum(kind: Any, parts: dict[str, Any]) -> object:
@@ -304,8 +307,8 @@ def _make_enum(kind: Any, parts: dict[str, Any]) -> object:
 
 def _make_dataclass(kind: type, parts: dict[str, Any]) -> object:
     # Not through __init__: its checks and defaults have had their say when the value was first made.
-    value = object.__new__(kind)
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+    value: object = object.__new__(kind)
+    for field in dataclasses.fields(kind):
         if field.name in parts:
             object.__setattr__(value, field.name, parts[field.name])
         elif field.default is not dataclasses.MISSING:

@@ -6,7 +6,7 @@ import io
 from collections import OrderedDict
 from typing import Any
 
-from tidemill.artifacts.codecs.form import Source, Unfit, Written
+from tidemill.artifacts.codecs.form import Schema, Source, Unfit, Written
 from tidemill.artifacts.location import Location
 from tidemill.artifacts.problems import LibraryMissing
 
@@ -21,7 +21,7 @@ class Torch:
         """See `Codec`."""
         torch = _library()
         if isinstance(value, torch.Tensor):
-            schema = (("shape", "×".join(map(str, value.shape)) or "number"), ("dtype", str(value.dtype)))
+            schema: Schema = (("shape", "×".join(map(str, value.shape)) or "number"), ("dtype", str(value.dtype)))
             preview = _summary(value)
         elif is_state(value):
             schema = tuple((name, f"{tensor.dtype} {'×'.join(map(str, tensor.shape))}") for name, tensor in value.items())
