@@ -98,11 +98,11 @@ def publish_table(months: pl.DataFrame, folder: Path) -> list[Path]:
 def publish_figure(months: pl.DataFrame, folder: Path) -> Path:
     """A calendar of colour, one row per year: the autumn migration shows as a dark band."""
     cell, left, top = 34, 60, 70
-    most = int(months["strikes"].max())
-    first, last = months["month"].dt.year().min(), months["month"].dt.year().max()
+    rows = months.rows()
+    most, first, last = max(row[1] for row in rows), rows[0][0].year, rows[-1][0].year
     marks = [f'<text x="{left + (m + 0.5) * cell}" y="{top - 10}">{name}</text>' for m, name in enumerate(MONTHS)]
     marks += [f'<text x="{left - 26}" y="{top + (y - first + 0.62) * cell}">{y}</text>' for y in range(first, last + 1)]
-    for month, strikes, damaging, cost in months.iter_rows():
+    for month, strikes, damaging, cost in rows:
         x, y = left + (month.month - 1) * cell, top + (month.year - first) * cell
         tip = f"{month:%B %Y}: {strikes} strikes, {damaging} with damage, ${cost:,}"
         light = 94 - 66 * strikes / most

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +37,11 @@ def months() -> list[tuple[str, int, int, int]]:
         return [(month, int(n), int(bad), int(cost)) for month, n, bad, cost in database.execute(BY_MONTH, [str(DATA)]).fetchall()]
 
 
+def table_in(folder: Path) -> list[tuple[str, int, int, int]]:
+    with (folder / "strikes_by_month.csv").open() as file:
+        return [(row["month"], int(row["strikes"]), int(row["damaging"]), int(row["cost"])) for row in csv.DictReader(file)]
+
+
 @pytest.fixture
 def birdstrikes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(EXAMPLE))
@@ -45,7 +53,7 @@ def test_the_data_is_the_untouched_copy() -> None:
     assert PUBLISHED in (EXAMPLE / "data" / "README.md").read_text()
 
 
-def test_the_flow_called_plainly_returns_the_totals_of_plain_sql(birdstrikes: ModuleType, months: list, tmp_path: Path) -> None:
+def test_the_flow_called_plainly_returns_the_totals_of_plain_sql(birdstrikes: ModuleType, months: list, tmp_path: Path, capsys) -> None:
     found = birdstrikes.birdstrikes(folder=tmp_path)
     most = max(strikes for _, strikes, _, _ in months)
     assert found == {
@@ -57,13 +65,21 @@ def test_the_flow_called_plainly_returns_the_totals_of_plain_sql(birdstrikes: Mo
         "worst month": next(month[:7] for month, strikes, _, _ in months if strikes == most),
         "strikes in it": most,
     }
+    printed = dict(line.strip().rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert {what: f"{value:,}" if isinstance(value, int) else value for what, value in found.items()}.items() <= printed.items()
+
+
+def test_the_installed_command_publishes_the_table_of_plain_sql(months: list, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tidemill", "run", str(EXAMPLE / "birdstrikes.py"), "--param", f"folder={tmp_path / 'output'}"]
+    home = {"TIDEMILL_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert table_in(tmp_path / "output") == months
 
 
 def test_the_published_files_hold_the_months_of_plain_sql(birdstrikes: ModuleType, months: list, tmp_path: Path) -> None:
     birdstrikes.birdstrikes(folder=tmp_path)
-    with (tmp_path / "strikes_by_month.csv").open() as file:
-        table = [(row["month"], int(row["strikes"]), int(row["damaging"]), int(row["cost"])) for row in csv.DictReader(file)]
-    assert table == months
+    assert table_in(tmp_path) == months
     with duckdb.connect() as database:
         stored = database.execute("select * from read_parquet(?)", [str(tmp_path / "strikes_by_month.parquet")]).fetchall()
     assert [(str(month), *rest) for month, *rest in stored] == months
