@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def expression(building: Building, value: Any) -> Expr:
     if kind is str or kind is int or kind is bool or value is None:
         return building.constant(value)
     if not contains_reference(value):
+        _refuse_resource(value)
         return building.constant(value)
     if kind is Inverted:
         raise _unusable("~ before a result makes a condition", "Use it in `with when(~…):`, or invert the value inside a task.")
@@ -71,6 +73,12 @@ def expression(building: Building, value: Any) -> Expr:
 def collection(building: Building, value: Any) -> Expr:
     """What is mapped over: a reference, or a list or dict whose parts may be references."""
     return expression(building, value)
+
+
+def _refuse_resource(value: Any) -> None:
+    module = sys.modules.get("tidemill.authoring.resources")
+    if module is not None and isinstance(value, module.Resource):
+        raise module.refuse_as_argument(value)
 
 
 def _of_dict(building: Building, value: dict[Any, Any]) -> Several:

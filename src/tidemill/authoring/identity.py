@@ -86,7 +86,7 @@ def _parts(function: Any, seen: set[int]) -> Iterator[str]:
         yield f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}"
         return
     try:
-        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+        tree = _parsed(function)
     except (OSError, TypeError, SyntaxError):
         yield f"{sys.version_info[:2]} {code.co_code.hex()} {code.co_names} {_constants(code)}"
     else:
@@ -102,6 +102,16 @@ def _parts(function: Any, seen: set[int]) -> Iterator[str]:
                 yield from _parts(held, seen)
         elif _is_plain(held):
             yield f"{name}={held!r}"
+
+
+def _parsed(function: Any) -> ast.Module:
+    if function.__name__ == "<lambda>":
+        raise SyntaxError  # its source is the whole line, with whatever else is on it
+    source = inspect.getsource(function)
+    if not source[0].isspace():
+        return ast.parse(source)
+    block = ast.parse("if 1:\n" + source).body[0]  # as it is indented: dedenting would change its strings
+    return ast.Module(body=getattr(block, "body", []), type_ignores=[])
 
 
 def _constants(code: Any) -> str:
