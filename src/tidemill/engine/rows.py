@@ -1,0 +1,222 @@
+"""What was decided, as rows: the log entries and the tables that are its index. Reads the run; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tidemill.graph.work import Failure
+from tidemill.machine import events as ev
+from tidemill.machine.resolve import output
+from tidemill.machine.run import Place, Run
+from tidemill.machine.states import RunState, TaskState
+from tidemill.ports import AttemptRow, Commit, EventRow, RunChange, TaskRow
+
+_json = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(ev.Event)
+KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in ev.Event.__args__}  # type: ignore[attr-defined]
+
+
+def read_event(row: EventRow) -> ev.Event:
+    """The machine's event again."""
+    return _decoder.decode(row.body)
+
+
+def commit_of(run: Run, epoch: int, events: list[ev.Event]) -> Commit:
+    """The commit for `events`, which were just applied to `run`."""
+    commit = Commit(run=run.id, epoch=epoch)
+    n = run.entries - len(events)
+    for event in events:
+        n += 1
+        kind = type(event)
+        commit.events.append(EventRow(run=run.id, n=n, kind=KINDS[kind], at=event.at, body=_json.encode(event)))
+        write = _ROWS.get(kind)
+        if write is not None:
+            write(run, event, commit)
+    return commit
+
+
+# ---------------------------------------------------------------- rows of tasks
+
+
+def _summary(run: Run, place: Place, at: float) -> TaskRow:
+    """The row of the node itself, when it is mapped."""
+    state = place.state
+    if state is TaskState.READY and any(unit.started for unit in place.units):
+        state = TaskState.RUNNING
+    started = min((unit.started for unit in place.units if unit.started is not None), default=None)
+    return TaskRow(
+        run=run.id,
+        place=place.path,
+        unit=0,
+        task=place.node.task.name if place.node else place.group.flow if place.group else "",
+        name=place.path,
+        state=state,
+        size=place.size,
+        because=place.because,
+        ready_at=place.units[0].first_ready if place.units else at,
+        started_at=started,
+        ended_at=at if place.ended else None,
+        failure=place.failure,
+    )
+
+
+def _row(run: Run, place: Place, n: int) -> TaskRow:
+    unit = place.units[n]
+    node = place.node
+    return TaskRow(
+        run=run.id,
+        place=place.path,
+        unit=n + 1 if place.mapped else 0,
+        task=node.task.name if node else "",
+        name=place.label(n),
+        state=unit.state,
+        attempt=unit.attempt,
+        because=place.because,
+        ready_at=unit.first_ready,
+        started_at=unit.started,
+        ended_at=unit.ended,
+        output=unit.handle,
+        failure=unit.failure if unit.handle is None else None,
+    )
+
+
+def _opened(run: Run, event: ev.Opened, commit: Commit) -> None:
+    place = run.places[event.place]
+    if place.mapped:
+        commit.tasks.append(_summary(run, place, event.at))
+    for n, unit in enumerate(place.units):
+        if unit.state is TaskState.REUSED:
+            commit.tasks.append(_row(run, place, n))
+    _containers(run, place, event.at, commit)
+
+
+def _closed(run: Run, event: ev.Closed, commit: Commit) -> None:
+    place = run.places[event.place]
+    if place.mapped:
+        commit.tasks.append(_summary(run, place, event.at))
+    else:
+        commit.tasks.append(_row(run, place, 0))
+    _containers(run, place, event.at, commit)
+
+
+def _launched(run: Run, event: ev.Launched, commit: Commit) -> None:
+    place = run.places[event.place]
+    commit.tasks += [_row(run, place, n) for n, _ in event.starts]
+    if place.mapped and event.starts[0][0] == 0:
+        commit.tasks.append(_summary(run, place, event.at))
+
+
+def _settled(run: Run, event: ev.Settled, commit: Commit) -> None:
+    place = run.places[event.place]
+    task = place.node.task.name if place.node else ""
+    mapped, units, run_id, path = place.mapped, place.units, run.id, place.path
+    for o in event.outcomes:
+        n = o.n
+        unit = units[n]
+        commit.tasks.append(
+            TaskRow(
+                run=run_id, place=path, unit=n + 1 if mapped else 0, task=task, name=place.label(n), state=unit.state,
+                attempt=o.attempt, ready_at=unit.first_ready, started_at=o.started, ended_at=o.ended, cpu=o.cpu, memory=o.memory,
+                output=o.handle, failure=o.failure,
+            )  # fmt: skip
+        )
+        if unit.state is TaskState.RETRYING:
+            commit.attempts.append(_attempt(run, place, n, o.attempt, o.started, o.ended, o.failure, o.cpu, o.memory))
+    if place.ended:
+        _place_over(run, place, event.at, commit)
+
+
+def _handed(run: Run, event: ev.Handed, commit: Commit) -> None:
+    place = run.places[event.place]
+    for n, why in event.units:
+        commit.tasks.append(_row(run, place, n))
+        if why:
+            unit = place.units[n]
+            commit.attempts.append(_attempt(run, place, n, unit.attempt, unit.started or event.at, event.at, Failure("lost", why)))
+
+
+def _reused(run: Run, event: ev.Reused, commit: Commit) -> None:
+    place = run.places[event.place]
+    for n, _ in event.units:
+        row = _row(run, place, n)
+        row.because = event.because
+        commit.tasks.append(row)
+    if place.ended:
+        _place_over(run, place, event.at, commit)
+
+
+def _ended(run: Run, event: ev.Ended, commit: Commit) -> None:
+    place = run.places[event.place]
+    for n, _ in event.units:
+        row = _row(run, place, n)
+        row.because = event.because
+        commit.tasks.append(row)
+    if place.ended:
+        _place_over(run, place, event.at, commit)
+
+
+def _woken(run: Run, event: ev.Woken, commit: Commit) -> None:
+    place = run.places[event.place]
+    commit.tasks += [_row(run, place, n) for n in event.units]
+
+
+def _place_over(run: Run, place: Place, at: float, commit: Commit) -> None:
+    if place.mapped:
+        commit.tasks.append(_summary(run, place, at))
+    _containers(run, place, at, commit)
+
+
+def _containers(run: Run, place: Place, at: float, commit: Commit) -> None:
+    around = place.container
+    while around is not None and around.ended:
+        commit.tasks.append(_summary(run, around, at))
+        around = around.container
+
+
+def _attempt(
+    run: Run, place: Place, n: int, attempt: int, started: float, ended: float, failure: Failure | None, cpu: float = 0.0, memory: int = 0
+) -> AttemptRow:
+    unit = n + 1 if place.mapped else 0
+    return AttemptRow(
+        run=run.id, place=place.path, unit=unit, attempt=attempt, started_at=started, ended_at=ended, failure=failure, cpu=cpu, memory=memory
+    )
+
+
+# ---------------------------------------------------------------- the run's own columns
+
+
+def _begun(run: Run, event: ev.Begun, commit: Commit) -> None:
+    commit.change = RunChange(state=RunState.RUNNING, started_at=event.at)
+
+
+def _cancel_asked(run: Run, _event: ev.CancelAsked, commit: Commit) -> None:
+    commit.change = RunChange(state=run.state, cancel=None)
+
+
+def _finished(run: Run, event: ev.Finished, commit: Commit) -> None:
+    commit.change = RunChange(
+        state=event.state,
+        because=event.because,
+        ended_at=event.at,
+        counts=run.counts(),
+        output=output(run) if event.state is RunState.SUCCEEDED else None,
+        failure=run.failure[1] if run.failure and event.state is not RunState.SUCCEEDED else None,
+    )
+
+
+_ROWS: dict[type, Callable[[Run, Any, Commit], None]] = {
+    ev.Begun: _begun,
+    ev.Opened: _opened,
+    ev.Closed: _closed,
+    ev.Launched: _launched,
+    ev.Settled: _settled,
+    ev.Handed: _handed,
+    ev.Reused: _reused,
+    ev.Ended: _ended,
+    ev.Woken: _woken,
+    ev.CancelAsked: _cancel_asked,
+    ev.Finished: _finished,
+}
