@@ -13,8 +13,13 @@ from tidemill._version import __version__
 if TYPE_CHECKING:
     from tidemill.authoring.blocks import setup as setup
     from tidemill.authoring.blocks import when as when
+    from tidemill.authoring.context import run as run
+    from tidemill.authoring.dynamic import Submitted as Submitted
+    from tidemill.authoring.failures import TaskFailed as TaskFailed
     from tidemill.authoring.flow import Flow as Flow
     from tidemill.authoring.flow import flow as flow
+    from tidemill.authoring.resources import Resource as Resource
+    from tidemill.authoring.secret import secret as secret
     from tidemill.authoring.task import Task as Task
     from tidemill.authoring.task import task as task
     from tidemill.errors import Problem as Problem
@@ -25,15 +30,36 @@ _HOMES = {
     "Backoff": "tidemill.graph.policy",
     "Flow": "tidemill.authoring.flow",
     "Problem": "tidemill.errors",
+    "Resource": "tidemill.authoring.resources",
+    "Submitted": "tidemill.authoring.dynamic",
     "Task": "tidemill.authoring.task",
+    "TaskFailed": "tidemill.authoring.failures",
     "Timeout": "tidemill.graph.policy",
     "flow": "tidemill.authoring.flow",
+    "run": "tidemill.authoring.context",
+    "secret": "tidemill.authoring.secret",
     "setup": "tidemill.authoring.blocks",
     "task": "tidemill.authoring.task",
     "when": "tidemill.authoring.blocks",
 }
 
-__all__ = ["Backoff", "Flow", "Problem", "Task", "Timeout", "__version__", "flow", "setup", "task", "when"]
+__all__ = [
+    "Backoff",
+    "Flow",
+    "Problem",
+    "Resource",
+    "Submitted",
+    "Task",
+    "TaskFailed",
+    "Timeout",
+    "__version__",
+    "flow",
+    "run",
+    "secret",
+    "setup",
+    "task",
+    "when",
+]
 
 
 def __getattr__(name: str) -> object:

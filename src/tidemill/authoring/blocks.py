@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from tidemill.authoring import arguments
 from tidemill.authoring.building import Building
 from tidemill.authoring.calls import caller
+from tidemill.authoring.drafts import Draft, GroupDraft
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition
 from tidemill.authoring.references import Inverted, Reference
@@ -40,15 +41,16 @@ def when(condition: object) -> Iterator[None]:
 
 @contextmanager
 def setup(resource: R, *, teardown: Task[..., Any] | Partial[Any]) -> Iterator[R]:
-    """`with setup(start(), teardown=stop) as cluster:` runs `stop` after the block's tasks, whatever became of them.
+    """A pair around a block: after its tasks, whatever became of them, the teardown runs.
 
-    `teardown` is called with the result of the setup if it has a parameter left for it. Tasks in the block start
+    Write `with setup(start(), teardown=stop) as cluster:`. `stop` is called with the result of the setup if it has a parameter left for it. Tasks in the block start
     only after the setup. Raises `BadDefinition`.
     """
     building = _building("setup")
     if not isinstance(resource, Reference) or not isinstance(resource._tm_expr, Ref) or resource._tm_expr.path or resource._tm_group:
         raise _bad_setup(f"setup() was given {resource!r:.60}, which is not the call of a task.", "Write: with setup(start(), …) as it: …")
-    if not isinstance(teardown, (Task, Partial)) or (isinstance(teardown, Partial) and type(teardown) is not Partial):
+    closer: object = teardown.of if type(teardown) is Partial else teardown
+    if not isinstance(closer, Task):
         raise _bad_setup(f"teardown={teardown!r:.60} is not a task.", "Give the task itself, without calling it, or its .partial(…).")
     building.own(resource)
     key = resource._tm_expr.node
@@ -60,15 +62,15 @@ def setup(resource: R, *, teardown: Task[..., Any] | Partial[Any]) -> Iterator[R
     yield resource
     inside = [draft for draft in building.drafts[nodes:] if draft.scope == building.scopes[-1]]
     mapped = [group for group in building.groups[groups:] if group.over and building.scope_around(group) == building.scopes[-1]]
-    for draft in (*inside, *mapped):
+    block: list[Draft | GroupDraft] = [*inside, *mapped]
+    for draft in block:
         if not any(ref.node == key for ref in draft.reads()):
             draft.after[key] = None
-    closer, fixed, named = (teardown.of, teardown.args, teardown.kwargs) if isinstance(teardown, Partial) else (teardown, (), {})
-    bound = closer.signature.bind(fixed, named)
+    bound = closer.signature.bind(teardown.args, teardown.kwargs) if isinstance(teardown, Partial) else {}
     open_names = [name for name in closer.signature.names if name not in bound and name not in building.wiring.fill(closer, bound)]
     if open_names:
         bound = {open_names[0]: resource, **bound}
-    guards = tuple(one.key for one in (*inside, *mapped))
+    guards = tuple(one.key for one in block)
     building.add(closer, arguments.encoded(building, closer, bound), role="teardown", setup=key, guards=guards)
 
 
@@ -77,13 +79,13 @@ def _building(word: str) -> Building:
     if isinstance(found, Building):
         return found
     if found is None:
-        _outside(word, "there is no flow here", "Call it inside a @flow function.")
+        raise _outside(word, "there is no flow here", "Call it inside a @flow function.")
     mend = "write a plain `if`." if word == "when" else "write try: … finally: …"
-    _outside(word, "the body of a dynamic flow has real values", f"In a dynamic flow {mend}")
+    raise _outside(word, "the body of a dynamic flow has real values", f"In a dynamic flow {mend}")
 
 
-def _outside(word: str, why: str, mend: str) -> NoReturn:
-    raise BadDefinition(f"{word}() was used where no flow is being built.", why=f"It shapes a graph, and {why}.", mend=mend, where=here())
+def _outside(word: str, why: str, mend: str) -> BadDefinition:
+    return BadDefinition(f"{word}() was used where no flow is being built.", why=f"It shapes a graph, and {why}.", mend=mend, where=here())
 
 
 def _bad_setup(what: str, mend: str) -> BadDefinition:

@@ -145,7 +145,7 @@ class Building:
                 parameter = hook.signature.names[0] if hook.signature.required else ""
                 self.add(hook, {}, role=role, guards=only, hook=parameter)
 
-    # ------------------------------------------------------------ calls (Caller)
+    # ------------------------------------------------------------ answers to calls
 
     def call_task(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reference:
         bound = task.signature.bind(args, kwargs)

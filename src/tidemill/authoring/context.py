@@ -83,7 +83,7 @@ class Run:
 
     def progress(self, fraction: float) -> None:
         """Say how much is done, from 0 to 1; beyond them the nearest of the two is taken. Raises `BadSetting`."""
-        if not isinstance(fraction, (int, float)) or math.isnan(fraction):
+        if not _is_number(fraction):
             raise BadSetting(f"run.progress({fraction!r:.60}) is not given a number from 0 to 1.")
         self._context.emit("progress", min(1.0, max(0.0, float(fraction))))
 
@@ -93,7 +93,7 @@ class Run:
 
     def link(self, url: str, *, title: str = "") -> None:
         """Keep a link beside the task. Only http and https. Raises `BadSetting`."""
-        if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
+        if not str(url).lower().startswith(("http://", "https://")):
             raise BadSetting(f"run.link({url!r:.60}) is not given a web address.", mend="It begins with http:// or https://.")
         self._context.emit("link", (title or url, url))
 
@@ -103,6 +103,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id}, task {self.task}, attempt {self.attempt}>"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not math.isnan(value)
 
 
 run = Run()

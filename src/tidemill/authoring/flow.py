@@ -277,7 +277,7 @@ def _hook(word: str, value: Any) -> Task[..., Any] | None:
 def _limit(word: str, value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise BadSetting(f"{word}={value!r} is not a whole number of at least 1.")
-    return cast("int | None", value)
+    return value
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {

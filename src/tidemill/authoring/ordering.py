@@ -65,9 +65,10 @@ def _members(drafts: list[Draft], groups: list[GroupDraft]) -> dict[str, list[st
     found: dict[str, list[str]] = {group.key: [] for group in groups}
     inner = [(draft.key, draft.group) for draft in drafts] + [(group.key, group.parent) for group in groups if group.over]
     for key, parent in inner:
-        while parent:
-            found[parent].append(key)
-            parent = "" if around[parent].over else around[parent].parent
+        holder = parent
+        while holder:
+            found[holder].append(key)
+            holder = "" if around[holder].over else around[holder].parent
     return found
 
 

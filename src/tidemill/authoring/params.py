@@ -5,7 +5,8 @@ Knows signatures and pydantic, which it imports when it is first asked.
 
 from __future__ import annotations
 
-import datetime
+import contextlib
+import datetime as dt
 import decimal
 import enum
 import json
@@ -129,10 +130,8 @@ def _readings(hint: Any, value: object) -> list[object]:
         elif isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset)) and not value.lstrip().startswith("["):
             found.append([part.strip() for part in value.split(",")] if value.strip() else [])
     if value[:1] in "[{\"" or value in ("null", "true", "false"):
-        try:
+        with contextlib.suppress(ValueError):
             found.append(json.loads(value))
-        except ValueError:
-            pass
     return found
 
 
@@ -143,7 +142,7 @@ def _arms(hint: Any) -> tuple[Any, ...]:
 
 
 def _structured(hint: Any) -> bool:
-    plain = (str, int, float, bool, bytes, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, enum.Enum)
+    plain = (str, int, float, bool, bytes, dt.date, dt.time, dt.timedelta, decimal.Decimal, enum.Enum)
     return not any(isinstance(arm, type) and issubclass(arm, plain) for arm in _arms(hint))
 
 
@@ -170,9 +169,9 @@ def _example(hint: Any, name: str) -> str:
             return f"It is one of {', '.join(repr(one) for one in get_args(arm))}."
         if isinstance(arm, type) and issubclass(arm, enum.Enum):
             return f"It is one of {', '.join(repr(one.value) for one in arm)}."
-        if arm is datetime.date:
+        if arm is dt.date:
             return f"Write it as --{name} 2026-01-31."
-        if arm is datetime.datetime:
+        if arm is dt.datetime:
             return f"Write it as --{name} 2026-01-31T06:00:00+01:00."
     return ""
 

@@ -93,10 +93,10 @@ class Reference:
             "or decide inside a task. A @flow(dynamic=True) may use `if`.",
         )
 
-    def __eq__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __eq__(self, other: object) -> NoReturn:
         raise self._tm_compare("==")
 
-    def __ne__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __ne__(self, other: object) -> NoReturn:
         raise self._tm_compare("!=")
 
     def __hash__(self) -> int:
@@ -120,7 +120,7 @@ class Reference:
     def __repr__(self) -> str:
         return f"<result of {self._tm_name} in the flow {self._tm_origin.flow_name}, not computed yet>"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         what = f"The flow calls the result of {self._tm_name!r}, or a method of it, and the result is not there yet."
         raise self._tm_refuse(what, "Call it inside a task.")
 
@@ -205,8 +205,8 @@ class Inverted:
     def __invert__(self) -> Reference:
         return self.of
 
-    def __bool__(self) -> NoReturn:
-        self.of.__bool__()
+    def __bool__(self) -> bool:
+        return bool(self.of)  # which says what to write instead
 
     def __repr__(self) -> str:
         return f"~{self.of!r}"
@@ -225,7 +225,7 @@ def contains_reference(value: Any) -> bool:
 
 
 def _identifier(node: str) -> str:
-    word = node.rsplit(".", 1)[-1].split("-")[0]
+    word = node.rsplit(".", 1)[-1].split("-", 1)[0]
     return word if word.isidentifier() else "ref"
 
 

@@ -46,7 +46,7 @@ class Resource(pydantic.BaseModel):
 
     def _read_secret(self, name: str, value: SecretName) -> Any:
         raw = current_secrets().resolve(value.name)
-        annotation = type(self).model_fields[name].annotation if name in type(self).model_fields else str
+        annotation: Any = type(self).model_fields[name].annotation if name in type(self).model_fields else str
         if annotation is str:
             return raw
         try:
@@ -97,7 +97,7 @@ class ResourceScope:
                 _key, (resource, _value) = self._started.popitem()
                 try:
                     if _is_context(resource):
-                        resource.__exit__(None, None, None)  # type: ignore[attr-defined]
+                        resource.__exit__(None, None, None)
                     else:
                         resource.close()
                 except Exception as error:  # noqa: BLE001 - one that fails must not keep the others open
@@ -113,7 +113,7 @@ class ResourceScope:
         try:
             value: Any = resource
             if _is_context(resource):
-                value = resource.__enter__()  # type: ignore[attr-defined]
+                value = resource.__enter__()
             else:
                 resource.start()
         except Problem:

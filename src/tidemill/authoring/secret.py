@@ -47,9 +47,9 @@ class SecretName:
 
 
 def secret(name: str) -> Any:
-    """A secret by name, for a field of a `Resource`: `token: str = secret("SHOP_TOKEN")`.
+    """A secret by name, for a field of a `Resource`.
 
-    Its value is read when a task reads the field: from the environment variable `name`, else from the file that
+    Write `token: str = secret("SHOP_TOKEN")`. Its value is read when a task reads the field: from the environment variable `name`, else from the file that
     `name`_FILE names, else from `.env` of the project. It is masked wherever it would be stored or shown.
     """
     if not name or not name.replace("_", "").isalnum():
@@ -117,11 +117,8 @@ def read_env_file(path: Path) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if not sign or not name or name.startswith("#"):
             continue
-        if value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0:
-            value = value[1:end]
-        else:
-            value = value.split(" #", 1)[0].rstrip()
-        found[name] = value
+        quoted = value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0
+        found[name] = value[1:end] if quoted else value.split(" #", 1)[0].rstrip()
     return found
 
 
@@ -130,7 +127,7 @@ _current: Secrets | None = None
 
 def use_secrets(secrets: Secrets | None) -> Secrets | None:
     """From now on this process looks secrets up here. A worker calls it once; returns what was used before."""
-    global _current  # noqa: PLW0603 - one process, one place to look secrets up: it is what separates workers
+    global _current  # one process, one place to look secrets up: it is what separates workers
     before, _current = _current, secrets
     return before
 

@@ -9,6 +9,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from tidemill.authoring.places import place_of
@@ -115,10 +116,8 @@ def call_with(function: Callable[..., Any], values: Mapping[str, Any], style: Li
 
 def _resolve(function: Callable[..., Any]) -> dict[str, Any]:
     plain = inspect.unwrap(function)
-    try:
+    with suppress(Exception):  # an annotation may hold any expression; those that resolve are still of use
         return typing.get_type_hints(plain, include_extras=True)
-    except Exception:  # noqa: BLE001 - an annotation may hold any expression; those that resolve are still of use
-        pass
     known = dict(getattr(plain, "__globals__", None) or vars(sys.modules.get(plain.__module__, typing)))
     found: dict[str, Any] = {}
     for name, annotation in getattr(plain, "__annotations__", {}).items():

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
-
 from tidemill.authoring.calls import caller
 from tidemill.authoring.identity import fingerprint, found_by_import
 from tidemill.authoring.places import place_of
@@ -105,7 +104,7 @@ class Task(Generic[P, R]):
         """The same task with other options, for one call: `fetch.options(retries=5)(page)`. Raises `Unknown`, `BadSetting`."""
         name = options.get("name", self.name)
         policy, ask = policy_from(options, start=self.policy, task=name)
-        other = Task[P, R](
+        return Task[P, R](
             self.function,
             name=name,
             policy=policy,
@@ -114,7 +113,6 @@ class Task(Generic[P, R]):
             origin=self._origin or self,
             after=self.after,
         )
-        return other
 
     def following(self, *references: Any) -> Task[P, R]:
         """The same task, to start only after `references`: as `a >> b`, and checkers agree with it."""

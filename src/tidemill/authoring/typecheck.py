@@ -6,9 +6,9 @@ and containers are compared here; for everything else beartype's `is_subhint` is
 
 from __future__ import annotations
 
-import collections.abc as abc
 import typing
-from types import NoneType, UnionType
+from collections import abc
+from types import GenericAlias, NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Union, get_args, get_origin, is_typeddict
 
 from tidemill.authoring.places import here, place_of
@@ -107,16 +107,15 @@ def _classes_fit(returned: Any, expected: Any, depth: int) -> bool:
     if is_typeddict(returned) or is_typeddict(expected):
         return _typed_dicts_fit(returned, expected, depth)
     have, want = get_origin(returned) or returned, get_origin(expected) or expected
-    if not (isinstance(have, type) and isinstance(want, type)) or want is abc.Callable or have is type or want is type:
+    if not (isinstance(have, type) and isinstance(want, type)) or type in (have, want) or want.__name__ == "Callable":
         return _ask_library(returned, expected)
     if getattr(want, "_is_protocol", False) or getattr(have, "_is_protocol", False):
         return _ask_library(returned, expected)
     if want in _WIDER.get(have, ()) or _both_in(have, want, _TABLES) or _both_in(have, want, _COLUMNS):
         return True
-    if not _is_subclass(have, want):
-        # A wide abstract promise may hold the narrow thing: Sequence[int] where list[int] is taken.
-        if not (have in _ABSTRACT and _is_subclass(want, have)):
-            return False
+    # A wide abstract promise may hold the narrow thing: Sequence[int] where list[int] is taken.
+    if not _is_subclass(have, want) and not (have in _ABSTRACT and _is_subclass(want, have)):
+        return False
     return _arguments_fit(returned, expected, have, want, depth)
 
 
@@ -169,8 +168,8 @@ def _results_fit(results: Results, expected: Any, depth: int) -> bool:
 def _of(container: type, each: Any) -> Any:
     if isinstance(each, Results):
         each = _of(dict if each.kind == "dict" else list, each.each) if each.kind else UNKNOWN
-    inner = Any if each is UNKNOWN else each
-    return dict[str, inner] if container is dict else list[inner]
+    inner: Any = Any if each is UNKNOWN else each
+    return GenericAlias(dict, (str, inner)) if container is dict else GenericAlias(list, (inner,))
 
 
 def _plain(hint: Any) -> Any:

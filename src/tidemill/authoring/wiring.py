@@ -51,9 +51,8 @@ class Wiring:
             hint = shapes.bare(task.signature.hint(name))
             is_resource = isinstance(hint, type) and issubclass(hint, kind)
             resource = self._look_up(task, name, kind)
-            if is_resource and (resource is not None or name in task.signature.required):
-                found[name] = resource
-            elif hint is UNKNOWN and resource is not None and name in task.signature.required:
+            required = name in task.signature.required
+            if (is_resource and (resource is not None or required)) or (hint is UNKNOWN and resource is not None and required):
                 found[name] = resource
         return found
 

@@ -53,7 +53,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy = Policy()
     role: Role = "task"
     setup: str = ""  # of a teardown: the key of its setup
-    guards: tuple[str, ...] = ()  # of a teardown: the nodes (and mapped groups) it must outlive; of a hook of an inner flow: that flow's nodes
+    guards: tuple[str, ...] = ()  # of a teardown: the nodes and mapped groups it must outlive; of an inner flow's hook: its nodes
     hook: str = ""  # of on_failure/on_exit: the parameter that gets {"run", "flow", "state", "failed"}; "" when it takes none
     resources: tuple[str, ...] = ()  # names of parameters that the worker fills with resources
     returns: str = ""  # the declared result type, for people

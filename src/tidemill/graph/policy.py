@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     retries: int = 0
     backoff: Backoff = Backoff()
-    retry_on: tuple[str, ...] = ()  # qualified exception names ("builtins.TimeoutError") or causes ("memory", "timeout", "signal"); empty: any
+    retry_on: tuple[str, ...] = ()  # qualified names ("builtins.TimeoutError") or causes ("memory", "timeout", "signal"); empty: any
     memory_growth: float = 1.0  # by which the memory limit is multiplied after a kill for memory
     timeout: Timeout = Timeout()
     cache: float | None = None  # seconds a result may be reused; float("inf") is kept as -1.0: for ever
