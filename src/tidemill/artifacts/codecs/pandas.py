@@ -15,7 +15,7 @@ from tidemill.artifacts.codecs.form import PREVIEW_ROWS, Source, Unfit, Written,
 from tidemill.artifacts.location import Location
 from tidemill.artifacts.problems import LibraryMissing
 
-_META = b"tidemill"  # our part of the schema's metadata: {"objects": {column: missing}, "freq": …}
+_META = b"tidemill"  # our part of the schema's metadata: what Arrow's own part for pandas leaves out
 _SERIES = "__series__"
 
 
@@ -78,7 +78,12 @@ def to_table(frame: Any) -> Any:
         elif getattr(dtype, "kind", "") == "f" and not hasattr(dtype, "na_value") and table.column(at).null_count:
             # Not-a-number is a number here: as such the column can be mapped back without a copy.
             table = table.set_column(at, table.schema.field(at), pa.array(frame.iloc[:, at].to_numpy(), from_pandas=False))
-    own = {"objects": objects, "freq": getattr(frame.index, "freqstr", None)}
+    labels = frame.columns
+    own = {
+        "objects": objects,
+        "freq": getattr(frame.index, "freqstr", None),
+        "labels": [labels.start, labels.stop, labels.step] if isinstance(labels, pd.RangeIndex) else None,
+    }
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(own).encode()})
     _check(frame, table)
     return table
@@ -116,6 +121,8 @@ def _restored(table: Any, pages: mmap.mmap | None) -> Any:
     for at, missing in own.get("objects", {}).items():
         column = frame.iloc[:, int(at)].astype(object)
         frame.isetitem(int(at), column.where(column.notna(), None if missing == "none" else float("nan")))
+    if own.get("labels"):
+        frame.columns = pd.RangeIndex(*own["labels"], name=frame.columns.name)
     if own.get("freq"):
         frame.index.freq = own["freq"]
     return frame
@@ -156,11 +163,12 @@ def _missing(column: Any, stored: Any) -> str:
 
 def _check(frame: Any, table: Any) -> None:
     """Compare what can be known without the rows. Raises `Unfit`."""
-    empty = _restored(table.slice(0, 0), None) if len(frame.columns) else table.slice(0, 0).to_pandas()
-    for place, one, other in (
-        ("the labels of its columns", frame.columns, empty.columns),
-        ("its index", frame.index[:0], empty.index[:0]),
-    ):
+    pd = library()
+    empty = _restored(table.slice(0, 0), None)
+    places = [("the labels of its columns", frame.columns, empty.columns)]
+    if not isinstance(frame.index, pd.RangeIndex):  # Arrow keeps its three numbers, whatever the rows
+        places.append(("its index", frame.index[:0], empty.index[:0]))
+    for place, one, other in places:
         if type(one) is not type(other) or list(one.names) != list(other.names) or not _same_types(one, other) or not one.equals(other):
             raise Unfit(f"{place} would come back changed")
     for name, one, other in zip(frame.columns, frame.dtypes, empty.dtypes, strict=True):
