@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tidemill.authoring.blocks import when as when
     from tidemill.authoring.context import run as run
     from tidemill.authoring.dynamic import Submitted as Submitted
-    from tidemill.authoring.failures import TaskFailed as TaskFailed
+    from tidemill.authoring.dynamic.failures import TaskFailed as TaskFailed
     from tidemill.authoring.flow import Flow as Flow
     from tidemill.authoring.flow import flow as flow
-    from tidemill.authoring.resources import Resource as Resource
-    from tidemill.authoring.secret import secret as secret
+    from tidemill.authoring.resources.resource import Resource as Resource
+    from tidemill.authoring.resources.secret import secret as secret
     from tidemill.authoring.task import Task as Task
     from tidemill.authoring.task import task as task
     from tidemill.errors import Problem as Problem
@@ -30,14 +30,14 @@ _HOMES = {
     "Backoff": "tidemill.graph.policy",
     "Flow": "tidemill.authoring.flow",
     "Problem": "tidemill.errors",
-    "Resource": "tidemill.authoring.resources",
+    "Resource": "tidemill.authoring.resources.resource",
     "Submitted": "tidemill.authoring.dynamic",
     "Task": "tidemill.authoring.task",
-    "TaskFailed": "tidemill.authoring.failures",
+    "TaskFailed": "tidemill.authoring.dynamic.failures",
     "Timeout": "tidemill.graph.policy",
     "flow": "tidemill.authoring.flow",
     "run": "tidemill.authoring.context",
-    "secret": "tidemill.authoring.secret",
+    "secret": "tidemill.authoring.resources.secret",
     "setup": "tidemill.authoring.blocks",
     "task": "tidemill.authoring.task",
     "when": "tidemill.authoring.blocks",

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from tidemill.authoring import arguments
+from tidemill.authoring.assembly import arguments
+from tidemill.authoring.assembly.drafts import Draft, GroupDraft
+from tidemill.authoring.assembly.references import Inverted, Reference
 from tidemill.authoring.building import Building
 from tidemill.authoring.calls import caller
-from tidemill.authoring.drafts import Draft, GroupDraft
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.references import Inverted, Reference
 from tidemill.authoring.task import Partial, Task
 from tidemill.graph.values import Ref
 
@@ -43,7 +43,8 @@ def when(condition: object) -> Iterator[None]:
 def setup(resource: R, *, teardown: Task[..., Any] | Partial[Any]) -> Iterator[R]:
     """A pair around a block: after its tasks, whatever became of them, the teardown runs.
 
-    Write `with setup(start(), teardown=stop) as cluster:`. `stop` is called with the result of the setup if it has a parameter left for it. Tasks in the block start
+    Write `with setup(start(), teardown=stop) as cluster:`. `stop` is called with the result of the setup if it has a
+    parameter left for it. Tasks in the block start
     only after the setup. Raises `BadDefinition`.
     """
     building = _building("setup")

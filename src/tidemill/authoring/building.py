@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.authoring import arguments, mapping, ordering
+from tidemill.authoring.assembly import arguments, mapping, ordering
+from tidemill.authoring.assembly.drafts import Draft, GroupDraft
+from tidemill.authoring.assembly.memory import InMemory
+from tidemill.authoring.assembly.references import Inverted, Reference
+from tidemill.authoring.assembly.shipping import Keep, Shipment
+from tidemill.authoring.assembly.wiring import Wiring
 from tidemill.authoring.calls import Fixed, caller
-from tidemill.authoring.drafts import Draft, GroupDraft
-from tidemill.authoring.memory import InMemory
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition, ForeignResult
-from tidemill.authoring.references import Inverted, Reference
-from tidemill.authoring.shipping import Keep, Shipment
-from tidemill.authoring.signatures import UNKNOWN
-from tidemill.authoring.wiring import Wiring
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.graph.nodes import Graph, Role, When
 from tidemill.graph.policy import Policy
 from tidemill.graph.values import Expr, Item, Ref
 
 if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow
-    from tidemill.authoring.resources import Resource
+    from tidemill.authoring.resources.resource import Resource
     from tidemill.authoring.task import Task
 
 __all__ = ["Building", "Built", "build"]
@@ -207,9 +207,14 @@ class Building:
         if missing := [name for name in signature.required if name not in args and name not in resources and name != hook]:
             raise signature.refuse_missing(missing)
         draft = Draft(
-            self.new_key(task.name), self.shipment.ref(task), args, over, self.conditions, self.group,
-            _driver_policy(task.policy) if role == "driver" else task.policy,
-        )  # fmt: skip
+            self.new_key(task.name),
+            self.shipment.ref(task),
+            args,
+            over=over,
+            when=self.conditions,
+            group=self.group,
+            policy=_driver_policy(task.policy) if role == "driver" else task.policy,
+        )
         draft.scope = self.scopes[-1]
         draft.role, draft.setup, draft.guards, draft.hook = role, setup, guards, hook
         draft.resources, draft.returns, draft.calls_with = resources, task.returns, signature.style

@@ -20,8 +20,8 @@ from tidemill.authoring.identity import found_by_import
 from tidemill.authoring.places import place_of
 from tidemill.authoring.policies import Duration
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.signatures import Signature
 from tidemill.authoring.task import Partial, Task, checked_name
+from tidemill.authoring.types.signatures import Signature
 from tidemill.errors import BadSetting, Unknown
 from tidemill.graph.durations import seconds
 from tidemill.graph.policy import Policy
@@ -82,7 +82,7 @@ class Flow(Generic[P, R]):
         if answer is not None:
             return cast("R", answer.call_flow(self, args, kwargs))
         if self.dynamic:
-            from tidemill.authoring.plain import run_plainly  # lazily: only dynamic flows outside the engine need it
+            from tidemill.authoring.dynamic.plain import run_plainly  # lazily: only dynamic flows outside the engine need it
 
             return cast("R", run_plainly(self, args, kwargs))
         built = build(self, self.signature.bind(args, kwargs))
@@ -177,7 +177,7 @@ class PartialFlow(Partial[R]):
         answer = caller.get()
         if answer is not None:
             return answer.map_flow(self.flow, (self.args, self.kwargs), args, kwargs)
-        from tidemill.authoring.plain import map_plainly  # lazily: only for maps outside a flow
+        from tidemill.authoring.dynamic.plain import map_plainly  # lazily: only for maps outside a flow
 
         return map_plainly(self.of, (self.args, self.kwargs), args, kwargs, call=self.flow)
 

@@ -15,8 +15,8 @@ from tidemill.authoring.identity import fingerprint, found_by_import
 from tidemill.authoring.places import place_of
 from tidemill.authoring.policies import BackoffCallable, TaskOptions, policy_from
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.shapes import readable
-from tidemill.authoring.signatures import UNKNOWN, Signature
+from tidemill.authoring.types.shapes import readable
+from tidemill.authoring.types.signatures import UNKNOWN, Signature
 from tidemill.graph.policy import Policy
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Partial(Generic[R]):
         answer = caller.get()
         if answer is not None:
             return answer.map_task(self.of, (self.args, self.kwargs), args, kwargs)
-        from tidemill.authoring.plain import map_plainly  # lazily: only for maps outside a flow
+        from tidemill.authoring.dynamic.plain import map_plainly  # lazily: only for maps outside a flow
 
         return map_plainly(self.of, (self.args, self.kwargs), args, kwargs)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tidemill.authoring.assembly.mapping import bind_mapped, collected, same_length
 from tidemill.authoring.calls import Fixed, caller
-from tidemill.authoring.mapping import bind_mapped, collected, same_length
 
 if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.shapes import readable
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types.shapes import readable
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.errors import Problem, nearest
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ class Draft:
     )  # fmt: skip
 
     def __init__(
-        self, key: str, task: TaskRef, args: dict[str, Expr], over: tuple[str, ...], when: tuple[When, ...], group: str, policy: Policy
+        self, key: str, task: TaskRef, args: dict[str, Expr], *, over: tuple[str, ...], when: tuple[When, ...], group: str, policy: Policy
     ) -> None:
         self.key, self.task, self.args, self.over = key, task, args, over
         self.when, self.group, self.policy = when, group, policy

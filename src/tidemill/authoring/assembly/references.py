@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn, Protocol
 
-from tidemill.authoring import shapes
 from tidemill.authoring.problems import LazyResult
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types import shapes
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.errors import Problem
 from tidemill.graph.values import Expr, Item, PathStep, Ref
 

@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.secret import SecretName, current_secrets
+from tidemill.authoring.resources.secret import SecretName, current_secrets
 from tidemill.errors import BadSetting, Problem, Unknown
 
 __all__ = ["Resource", "ResourceFailed", "ResourceScope", "overridden"]

@@ -12,18 +12,18 @@ from concurrent.futures import Future
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tidemill.authoring.assembly.shipping import Keep, Shipment
+from tidemill.authoring.assembly.wiring import Wiring
 from tidemill.authoring.calls import Fixed, caller
+from tidemill.authoring.dynamic.plain import Plainly, each_call, finished, shaped
 from tidemill.authoring.places import here
-from tidemill.authoring.plain import Plainly, each_call, finished, shaped
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.shipping import Keep, Shipment
-from tidemill.authoring.wiring import Wiring
 from tidemill.graph.nodes import Node
 from tidemill.graph.values import Constant
 
 if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow
-    from tidemill.authoring.resources import Resource
+    from tidemill.authoring.resources.resource import Resource
     from tidemill.authoring.task import Task
 
 __all__ = ["Session", "Submitted", "run_driver", "submit"]

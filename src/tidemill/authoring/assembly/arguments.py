@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring import typecheck
+from tidemill.authoring.assembly.references import Inverted, Reference, contains_reference
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.references import Inverted, Reference, contains_reference
+from tidemill.authoring.types import typecheck
 from tidemill.graph.values import Constant, Expr, Handle, Several
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def collection(building: Building, value: Any) -> Expr:
 
 
 def _refuse_resource(value: Any) -> None:
-    module = sys.modules.get("tidemill.authoring.resources")
+    module = sys.modules.get("tidemill.authoring.resources.resource")
     if module is not None and isinstance(value, module.Resource):
         raise module.refuse_as_argument(value)
 

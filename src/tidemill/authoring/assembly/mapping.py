@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring import arguments, shapes, typecheck
+from tidemill.authoring.assembly import arguments
+from tidemill.authoring.assembly.references import Reference
 from tidemill.authoring.calls import Fixed
 from tidemill.authoring.places import here, place_of
 from tidemill.authoring.problems import BadCall, BadDefinition
-from tidemill.authoring.references import Reference
-from tidemill.authoring.shapes import Results
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types import shapes, typecheck
+from tidemill.authoring.types.shapes import Results
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.graph.nodes import Role
 from tidemill.graph.values import Ref
 
 if TYPE_CHECKING:
     from tidemill.authoring.building import Building
-    from tidemill.authoring.signatures import Signature
     from tidemill.authoring.task import Task
+    from tidemill.authoring.types.signatures import Signature
 
 __all__ = ["bind_mapped", "collected", "map_task", "result_hint", "same_length", "split"]
 

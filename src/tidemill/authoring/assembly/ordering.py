@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidemill.authoring.drafts import Draft, GroupDraft
+from tidemill.authoring.assembly.drafts import Draft, GroupDraft
+from tidemill.authoring.assembly.references import Reference
 from tidemill.authoring.places import here
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.references import Reference
 from tidemill.graph.nodes import CyclicGraph, find_cycle
 from tidemill.graph.values import Ref, items, refs
 

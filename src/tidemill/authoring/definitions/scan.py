@@ -85,12 +85,12 @@ class Definitions(msgspec.Struct, kw_only=True):
             )
         for found in self.flow_objects.values():
             if name in (found.name, f"{found.module}:{found.qualname}"):
-                return found
+                return found  # type: ignore[no-any-return]
         raise Unknown("flow", name, known=self.flow_objects, see="tidemill ls")
 
     def schema(self, flow: str) -> dict[str, Any]:
         """The JSON Schema of a flow's parameters. Raises `Unknown` or `BadDefinition`."""
-        from tidemill.authoring.params import schema  # lazily: it needs pydantic
+        from tidemill.authoring.definitions.params import schema  # lazily: it needs pydantic
 
         return schema(self.flow(flow))
 
@@ -103,7 +103,7 @@ def scan(modules: Iterable[ModuleType]) -> Definitions:
     flows: dict[str, Flow[..., Any]] = {}
     tasks: dict[str, Task[..., Any]] = {}
     resources: dict[str, tuple[Any, str]] = {}
-    module = sys.modules.get("tidemill.authoring.resources")
+    module = sys.modules.get("tidemill.authoring.resources.resource")
     kind: type | None = module.Resource if module else None
     for name, value, where in _members(modules):
         if isinstance(value, Flow):

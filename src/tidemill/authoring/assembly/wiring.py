@@ -6,15 +6,15 @@ import sys
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring import shapes
 from tidemill.authoring.places import place_of
 from tidemill.authoring.problems import BadDefinition
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types import shapes
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.errors import Unknown
 
 if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow
-    from tidemill.authoring.resources import Resource
+    from tidemill.authoring.resources.resource import Resource
     from tidemill.authoring.task import Task
 
 __all__ = ["Wiring"]
@@ -42,7 +42,7 @@ class Wiring:
         return names
 
     def _candidates(self, task: Task[..., Any]) -> dict[str, Any]:
-        module = sys.modules.get("tidemill.authoring.resources")
+        module = sys.modules.get("tidemill.authoring.resources.resource")
         if module is None:
             return {}  # nobody asked for `Resource`, so there is none
         kind: type = module.Resource

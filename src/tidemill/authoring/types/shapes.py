@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, is_typeddict
 
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types.signatures import UNKNOWN
 from tidemill.errors import Problem, nearest
 
 __all__ = ["Results", "bare", "field_hint", "item_hint", "mapped_over", "readable", "unpacked_hints"]

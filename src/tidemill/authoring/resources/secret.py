@@ -49,8 +49,9 @@ class SecretName:
 def secret(name: str) -> Any:
     """A secret by name, for a field of a `Resource`.
 
-    Write `token: str = secret("SHOP_TOKEN")`. Its value is read when a task reads the field: from the environment variable `name`, else from the file that
-    `name`_FILE names, else from `.env` of the project. It is masked wherever it would be stored or shown.
+    Write `token: str = secret("SHOP_TOKEN")`. Its value is read when a task reads the field: from the environment
+    variable `name`, else from the file that `name`_FILE names, else from `.env` of the project. It is masked wherever
+    it would be stored or shown.
     """
     if not name or not name.replace("_", "").isalnum():
         raise MissingSecret(

@@ -11,11 +11,11 @@ from collections import abc
 from types import GenericAlias, NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Union, get_args, get_origin, is_typeddict
 
+from tidemill.authoring.assembly.references import Reference
 from tidemill.authoring.places import here, place_of
 from tidemill.authoring.problems import TypeMismatch
-from tidemill.authoring.references import Reference
-from tidemill.authoring.shapes import Results, readable
-from tidemill.authoring.signatures import UNKNOWN
+from tidemill.authoring.types.shapes import Results, readable
+from tidemill.authoring.types.signatures import UNKNOWN
 
 if TYPE_CHECKING:
     from tidemill.authoring.task import Task
