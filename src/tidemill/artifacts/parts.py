@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import PosixPath
 from types import NoneType
 from typing import Any
@@ -23,10 +25,18 @@ def part_of(value: Any, path: tuple[PathStep, ...]) -> object:
     whole = value
     for step, (kind, name) in enumerate(path):
         try:
-            value = value[name] if kind == "item" else getattr(value, name)  # type: ignore[arg-type]
+            value = _step(value, kind, name)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise _bad(whole, value, path, step, error) from error
     return value
+
+
+def _step(value: Any, kind: str, name: str | int) -> Any:
+    if kind == "attr":
+        return getattr(value, str(name))
+    if kind == "nth" and isinstance(value, Mapping):
+        return next(islice(value.values(), int(name), None))
+    return value[name]
 
 
 def own(value: Any) -> Any:
