@@ -14,10 +14,10 @@ import msgspec
 
 from tidemill.authoring.building import Built
 from tidemill.authoring.context import TaskContext, enter, leave
-from tidemill.authoring.failures import TaskFailed
-from tidemill.authoring.memory import InMemory, shape_of
-from tidemill.authoring.plain import finished, run_plainly
-from tidemill.authoring.signatures import call_with
+from tidemill.authoring.dynamic.failures import TaskFailed
+from tidemill.authoring.assembly.memory import InMemory, shape_of
+from tidemill.authoring.dynamic.plain import finished, run_plainly
+from tidemill.authoring.types.signatures import call_with
 from tidemill.graph.values import At, Constant, Expr, Handle, PathStep, Several
 from tidemill.graph.work import Answer, Failure, Outcome
 from tidemill.machine import advance
