@@ -143,7 +143,7 @@ class _Inline:
 
     def _resource(self, name: str) -> Any:
         if self._scope is None:
-            from tidemill.authoring.resources import ResourceScope  # lazily: it imports pydantic, which few graphs need
+            from tidemill.authoring.resources.resource import ResourceScope  # lazily: it imports pydantic, which few graphs need
 
             self._scope = ResourceScope(self.built.resources)
         return self._scope.get(name)
