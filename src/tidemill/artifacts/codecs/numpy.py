@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import IO, Any
 
 from tidemill.artifacts.codecs.form import Source, Unfit, Written
 from tidemill.artifacts.location import Location
@@ -29,7 +29,7 @@ class Numpy:
         draft = location.draft()
         try:
             with draft.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
+                np.save(_Stream(file), array, allow_pickle=False)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
@@ -52,6 +52,13 @@ class Numpy:
             except ValueError:
                 array = np.load(source.path, allow_pickle=False)
         return array if source.handle.type == "numpy.ndarray" else array[()]
+
+
+class _Stream:
+    """A file that NumPy writes to piece by piece: for a real one it takes a way of its own, which hides why it failed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
 
 
 def _library() -> Any:

@@ -13,6 +13,7 @@ from tidemill.artifacts.location import Location
 from tidemill.artifacts.problems import CannotRead, CannotStore, is_full
 
 _LOOKED_AT = 10_000  # parts that are tried when the culprit is looked for
+_STEPS = 30  # at most on the way to it
 _MENDS = {
     "generator": "Return list(…) of it.",
     "coroutine": "Await it, and return its result.",
@@ -60,7 +61,7 @@ class Pickle:
 
 def cannot_pickle(value: object, error: BaseException) -> CannotStore:
     """The problem that names the part of `value` that cannot be pickled."""
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError) or isinstance(error.__context__, RecursionError):
         return CannotStore(
             f"A value of type {type_name(type(value))} is nested too deep to be stored.",
             why="Writing it would need more stack than Python allows.",
@@ -79,7 +80,7 @@ def cannot_pickle(value: object, error: BaseException) -> CannotStore:
 def _culprit(value: object) -> tuple[str, object]:
     """The innermost part of `value` that cannot be pickled, and the way to it ("['db'].socket")."""
     path, seen, left = "", {id(value)}, _LOOKED_AT
-    while True:
+    for _ in range(_STEPS):
         for step, part in _parts(value):
             left -= 1
             if left > 0 and id(part) not in seen and not _pickles(part):
@@ -87,7 +88,8 @@ def _culprit(value: object) -> tuple[str, object]:
                 path, value = path + step, part
                 break
         else:
-            return path, value
+            break
+    return path, value
 
 
 def _parts(value: Any) -> list[tuple[str, object]]:
