@@ -1,0 +1,206 @@
+"""What travels between the control process, the supervisor and the workers, as plain tagged values.
+
+Knows no sockets: `frames` carries these, both sides act on them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from tidemill.errors import ProblemReport
+from tidemill.graph.nodes import Graph
+from tidemill.graph.values import Expr
+from tidemill.graph.work import Answer, CallMade, Failure, Job, Note, Outcome, Question, Start
+
+Role: TypeAlias = Literal["warm", "fresh", "builder", "threads", "loop"]
+# warm: attempts one after another. fresh: the same, for one attempt. builder: graphs and questions.
+# threads: thread tasks and the drivers of dynamic flows. loop: async tasks.
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the far side must know of the project. The first message to a supervisor, and to a spawned worker."""
+
+    project: str  # a folder, a file, or the dotted name of a module
+    home: str  # the state folder: logs go to <home>/logs
+    artifacts: str  # the place of values
+    environment: str = "default"
+    settings: dict[str, Any] = {}  # of resources, for this environment
+    env_file: str = ""  # where secrets may also be found
+    modules: tuple[str, ...] = ()  # dotted names; when given, `project` is only the folder that they are found from
+    lease: float = 15.0  # seconds that a worker may stand still
+    grace: float = 10.0  # seconds between SIGTERM and SIGKILL
+    log_quota: int = 64 << 20  # bytes of log per attempt
+    threads: int = 32  # thread tasks at once
+    recycle_memory: int = 1 << 30  # bytes that a worker may have grown by before it is replaced
+
+
+# ---------------------------------------------------------------- control → supervisor
+
+
+class Fork(msgspec.Struct, frozen=True, array_like=True, tag="fork"):
+    """Make a worker. Its socket and its pipe of tokens come along as file descriptors, in this order."""
+
+    worker: int
+    role: Role
+    memory: int | None = None  # bytes it may take on top of the imported project
+
+
+class Kill(msgspec.Struct, frozen=True, array_like=True, tag="kill"):
+    """End a worker and all it started: SIGTERM to the group, SIGKILL after `grace` seconds."""
+
+    worker: int
+    grace: float
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
+    n: int
+
+
+class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
+    """End everything within `grace` seconds, then yourself."""
+
+    grace: float
+
+
+ToSupervisor: TypeAlias = Fork | Kill | Ping | Bye
+
+# ---------------------------------------------------------------- supervisor → control
+
+
+class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
+    """The project was imported, or not."""
+
+    seconds: float
+    problem: ProblemReport | None = None
+    unforkable: str = ""  # why workers are started afresh instead of forked
+
+
+class Forked(msgspec.Struct, frozen=True, array_like=True, tag="forked"):
+    worker: int
+    pid: int
+
+
+class Exited(msgspec.Struct, frozen=True, array_like=True, tag="exited"):
+    """A worker is gone, and all it had started with it."""
+
+    worker: int
+    code: int | None = None
+    signal: int | None = None
+    core: bool = False
+    cpu: float = 0.0
+    memory: int = 0  # peak bytes
+    why: Literal["", "killed", "memory", "lease", "unstarted"] = ""  # what we did to it, if anything
+    detail: str = ""
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
+    n: int
+
+
+FromSupervisor: TypeAlias = Loaded | Forked | Exited | Pong
+
+# ---------------------------------------------------------------- control → worker
+
+
+class Define(msgspec.Struct, frozen=True, array_like=True, tag="define"):
+    """From now on `index` stands for this job."""
+
+    index: int
+    job: Job
+
+
+class Do(msgspec.Struct, frozen=True, array_like=True, tag="do"):
+    """Run these, in order. A sequential worker takes one token from its pipe before each."""
+
+    index: int
+    starts: list[Start]
+
+
+class Revoke(msgspec.Struct, frozen=True, array_like=True, tag="revoke"):
+    """The tokens of the last `count` starts were taken back: drop these and say so."""
+
+    count: int
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
+    """End one attempt of a worker that runs several."""
+
+    index: int
+    n: int
+    attempt: int
+    cause: Literal["cancelled", "timeout"]
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
+    question: Question
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
+    """How the call that a driver made ended."""
+
+    index: int
+    node: str
+    result: Expr | None
+    failure: Failure | None
+
+
+class Build(msgspec.Struct, frozen=True, array_like=True, tag="build"):
+    """The graph of a flow for these parameters, as they came from the command line or a caller."""
+
+    id: int
+    flow: str | None
+    raw: dict[str, Any]
+
+
+class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe"):
+    """What the project defines."""
+
+    id: int
+
+
+class Forget(msgspec.Struct, frozen=True, array_like=True, tag="forget"):
+    """These jobs will not come again."""
+
+    indexes: list[int]
+
+
+ToWorker: TypeAlias = Define | Do | Revoke | Stop | Ask | Reply | Build | Describe | Forget
+
+# ---------------------------------------------------------------- worker → control
+
+
+class Did(msgspec.Struct, frozen=True, array_like=True, tag="did"):
+    index: int
+    outcomes: list[Outcome]
+
+
+class Revoked(msgspec.Struct, frozen=True, array_like=True, tag="revoked"):
+    """The queue is as after `Revoke`: new work may come."""
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True, tag="told"):
+    report: Note | Answer | CallMade
+
+
+class Built(msgspec.Struct, frozen=True, array_like=True, tag="built"):
+    id: int
+    graph: Graph | None = None
+    place: str = ""
+    problem: ProblemReport | None = None
+
+
+class Described(msgspec.Struct, frozen=True, array_like=True, tag="described"):
+    id: int
+    definitions: dict[str, Any] = {}
+    problem: ProblemReport | None = None
+
+
+class Tired(msgspec.Struct, frozen=True, array_like=True, tag="tired"):
+    """This worker has grown: it should be replaced once it is idle."""
+
+    memory: int
+
+
+FromWorker: TypeAlias = Did | Revoked | Told | Built | Described | Tired
