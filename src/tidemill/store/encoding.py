@@ -1,0 +1,57 @@
+"""Rows ↔ tuples of plain values. JSON is kept as text; a NUL in text, which PostgreSQL refuses, becomes the sign for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from tidemill.graph.values import Expr, Handle
+from tidemill.graph.work import Failure
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+
+def text(value: str) -> str:
+    """Text as both databases can keep it."""
+    if value.isascii():
+        return value.replace("\0", "␀") if "\0" in value else value
+    # Half of a surrogate pair (a file name that is no UTF-8) cannot be written either.
+    return value.replace("\0", "␀").encode("utf-8", "replace").decode()
+
+
+def to_json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def some_json(value: object | None) -> str | None:
+    """JSON of what is there. None stays None, and costs nothing."""
+    return None if value is None else _encode(value).decode()
+
+
+def _some(decode: Callable[[str], T]) -> Callable[[str | None], T | None]:
+    return lambda told: None if told is None else decode(told)
+
+
+handle: Callable[[str], Handle] = msgspec.json.Decoder(Handle).decode
+some_handle = _some(handle)
+some_failure: Callable[[str | None], Failure | None] = _some(msgspec.json.Decoder(Failure).decode)
+some_expr: Callable[[str | None], Expr | None] = _some(msgspec.json.Decoder(Expr).decode)
+numbers: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
+texts: Callable[[str], dict[str, str]] = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def number_or_text(value: float | str | None) -> str | None:
+    """One column for both, exactly: JSON knows no NaN, and SQLite would make NULL of it."""
+    if value is None:
+        return None
+    return "s" + text(value) if isinstance(value, str) else "f" + repr(float(value))
+
+
+def from_number_or_text(told: str | None) -> Any:
+    if told is None:
+        return None
+    return told[1:] if told[0] == "s" else float(told[1:])

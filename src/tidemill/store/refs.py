@@ -1,0 +1,22 @@
+"""What each environment shows: name → version. Moving names is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import bindparam, select
+
+from tidemill.store.connect import Bulk, Session
+from tidemill.store.tables import refs
+
+_REFS = Bulk(refs)
+_SHOWN = select(refs.c.name, refs.c.version).where(refs.c.environment == bindparam("environment")).order_by(refs.c.name)
+
+
+def move(session: Session, environment: str, shown: Mapping[str, str], *, run: str, now: float) -> None:
+    # In the order of names, so that two who move the same ones wait for each other instead of locking each other out.
+    session.put(_REFS, [(environment, name, version, run, now) for name, version in sorted(shown.items())])
+
+
+def shown(session: Session, environment: str) -> dict[str, str]:
+    return {name: version for name, version in session.rows(_SHOWN, environment=environment)}

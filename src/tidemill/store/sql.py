@@ -1,0 +1,134 @@
+"""The store on a database: each verb of the port is one transaction, made of what the nouns beside this file say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tidemill.graph.nodes import Graph
+from tidemill.machine.states import RUN_ENDS
+from tidemill.ports import (
+    AttemptRow,
+    Commit,
+    EngineRow,
+    EventRow,
+    MemoRow,
+    NoteRow,
+    Page,
+    RunFilter,
+    RunRow,
+    TaskFilter,
+    TaskRow,
+    Violation,
+)
+from tidemill.store import doctor, forget, lease, memo, tasks
+# The port's words for its arguments are those of these modules.
+from tidemill.store import commits as _commits
+from tidemill.store import events as _events
+from tidemill.store import refs as _refs
+from tidemill.store import runs as _runs
+from tidemill.store.chain import Head
+from tidemill.store.connect import Database
+
+HEADS = 10_000  # ends of logs that are remembered
+
+
+class SqlStore:
+    """`tidemill.ports.Store` on SQLite or PostgreSQL. Calls may come from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._heads: dict[str, Head] = {}
+
+    def create_run(self, run: RunRow, graph: Graph, events: Sequence[EventRow] = ()) -> RunRow:
+        return self._database.write(lambda session: _runs.create(session, run, graph, events), durable=True)
+
+    def commit(self, commits: Sequence[Commit], *, durable: bool) -> list[str]:
+        heads = self._heads
+        stored = self._database.write(lambda session: _commits.write(session, commits, heads), durable=durable)
+        if len(heads) > HEADS:
+            heads.clear()
+        heads.update(stored.heads)
+        for commit in commits:
+            if commit.change is not None and commit.change.state in RUN_ENDS:
+                heads.pop(commit.run, None)
+        for run in stored.refused:
+            heads.pop(run, None)
+        return stored.refused
+
+    def claim(self, engine: str, *, now: float, until: float, limit: int, only: str | None = None) -> list[RunRow]:
+        return self._database.write(
+            lambda session: lease.claim(session, engine, now=now, until=until, limit=limit, only=only), durable=True
+        )
+
+    def renew(self, engine: EngineRow, *, until: float) -> list[RunRow]:
+        return self._database.write(lambda session: lease.renew(session, engine, until=until), durable=False)
+
+    def release(self, engine: str, runs: Sequence[str]) -> None:
+        self._database.write(lambda session: lease.release(session, engine, runs), durable=True)
+
+    def ask_cancel(self, run: str, *, by: str, because: str, now: float) -> RunRow:  # noqa: ARG002 - the engine's event says when
+        return self._database.write(lambda session: lease.ask_cancel(session, run, by=by, because=because), durable=True)
+
+    def graph(self, digest: str) -> Graph:
+        return self._database.read(lambda session: _runs.graph(session, digest))
+
+    def run(self, id: str) -> RunRow:
+        return self._database.read(lambda session: _runs.find(session, id))
+
+    def runs(self, which: RunFilter, page: Page) -> list[RunRow]:
+        statement, values = _runs.listing(which, page)
+        return [_runs.row(found) for found in self._database.read(lambda session: session.rows(statement, **values))]
+
+    def tasks(self, run: str, which: TaskFilter, page: Page) -> list[TaskRow]:
+        statement, values = tasks.listing(run, which, page)
+        return [tasks.row(found) for found in self._database.read(lambda session: session.rows(statement, **values))]
+
+    def task(self, run: str, place: str, unit: int) -> TaskRow:
+        return self._database.read(lambda session: tasks.one(session, run, place, unit))
+
+    def counts(self, run: str) -> dict[str, dict[str, int]]:
+        return self._database.read(lambda session: tasks.counts(session, run))
+
+    def attempts(self, run: str, place: str, unit: int) -> list[AttemptRow]:
+        return self._database.read(lambda session: tasks.earlier(session, run, place, unit))
+
+    def notes(self, run: str, place: str | None = None) -> list[NoteRow]:
+        return self._database.read(lambda session: tasks.said(session, run, place))
+
+    def events(self, run: str, *, after: int = 0, limit: int | None = None) -> Iterator[EventRow]:
+        return _events.of_run(self._database, run, after=after, limit=limit)
+
+    def stream(self, *, after: int, limit: int) -> list[EventRow]:
+        return [_events.row(found) for found in self._database.read(lambda session: session.rows(_events.OF_ALL, after=after, most=limit))]
+
+    def durations(self, flow: str, *, runs: int = 20) -> dict[str, float]:
+        return self._database.read(lambda session: tasks.durations(session, flow, runs))
+
+    def recall(self, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:
+        return self._database.read(lambda session: memo.recall(session, keys, now=now))
+
+    def set_refs(self, environment: str, refs: Mapping[str, str], *, run: str, now: float) -> None:
+        self._database.write(lambda session: _refs.move(session, environment, refs, run=run, now=now), durable=True)
+
+    def refs(self, environment: str) -> dict[str, str]:
+        return self._database.read(lambda session: _refs.shown(session, environment))
+
+    def live(self) -> Iterator[str]:
+        return forget.live(self._database)
+
+    def forget(self, *, ended_before: float, keep_per_flow: int) -> list[str]:
+        gone: list[str] = []
+        while some := self._database.write(
+            lambda session: forget.forget_some(session, ended_before=ended_before, keep_per_flow=keep_per_flow), durable=True
+        ):
+            gone += some
+        return gone
+
+    def audit(self, *, now: float) -> list[Violation]:
+        return doctor.audit(self._database, now=now)
+
+    def engines(self) -> list[EngineRow]:
+        return self._database.read(lease.drivers)
+
+    def close(self) -> None:
+        self._database.close()
