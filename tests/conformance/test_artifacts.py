@@ -144,7 +144,12 @@ def test_content_that_was_cut_short_is_healed_by_putting_it_again(place: Place) 
 @pytest.mark.parametrize("key", ["", "a" * 63, "G" * 64, "../" + "a" * 61, "a" * 64 + ".txt"])
 def test_no_verb_takes_a_key_that_is_no_digest(place: Place, key: str) -> None:
     location = place.open()
-    for verb in (location.exists, location.local_path, lambda key: location.put_bytes(key, b""), lambda key: location.delete_if_older(key, LATER)):
+    for verb in (
+        location.exists,
+        location.local_path,
+        lambda key: location.put_bytes(key, b""),
+        lambda key: location.delete_if_older(key, LATER),
+    ):
         with pytest.raises(BadDigest):
             verb(key)
 
@@ -229,18 +234,23 @@ def test_a_sweep_takes_drafts_and_views_that_were_left_behind(place: Place, tmp_
 
 
 def test_content_that_is_put_again_has_its_age_from_then(place: Place) -> None:
-    location = place.open()
-    key = put(location)
-    [first] = location.blobs()
+    key = put(place.open())
+    [first] = place.open().blobs()
     place.now = first.modified + REFRESH_AFTER + timedelta(seconds=1)
-    if isinstance(location, object) and (Path(place.where) / key[:2] / key[2:]).exists():
-        os.utime(Path(place.where) / key[:2] / key[2:], (LONG_AGO.timestamp(),) * 2)
-        first = next(iter(location.blobs()))
     put(place.open())
     [again] = place.open().blobs()
     assert again.modified >= first.modified
     assert not place.open().delete_if_older(key, again.modified)
     assert place.open().delete_if_older(key, again.modified + timedelta(seconds=2))
+
+
+def test_old_content_of_a_folder_that_is_put_again_is_young(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "artifacts"), tmp_path)
+    key = put(place.open())
+    os.utime(tmp_path / "artifacts" / key[:2] / key[2:], (LONG_AGO.timestamp(),) * 2)
+    put(place.open())
+    assert sweep(place.open(), [], older_than=GRACE, now=place.now) == Swept(0, 0)
+    assert place.open().exists(key)
 
 
 def test_a_key_is_a_digest_or_a_tree() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -98,6 +97,8 @@ def digest_and_sync(path: Path) -> tuple[str, int]:
     with path.open("rb+") as file:
         if os.fstat(file.fileno()).st_size < _WORTH_A_THREAD:
             return digest_of(path)
+        from concurrent.futures import ThreadPoolExecutor  # loads a good part of the library: for large files only
+
         with ThreadPoolExecutor(1) as beside:
             # Its failure must be raised here: the kernel tells of a lost write once.
             synced = beside.submit(os.fsync, file.fileno())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.artifacts.user_types import Opaque, Order, Pair
 
 from tidemill.artifacts import Artifacts
 from tidemill.artifacts.parts import own
@@ -13,6 +12,7 @@ from tidemill.artifacts.problems import BadPath
 from tidemill.artifacts.recall import Recall
 from tidemill.errors import Corrupt
 from tidemill.graph.values import Handle
+from unit.artifacts.user_types import Opaque, Order, Pair
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,11 @@ def test_handles_of_one_digest_and_two_codecs_are_not_confused(store: Artifacts)
 @pytest.mark.parametrize(
     ("value", "path", "text"),
     [
-        ({"a": 1, "b": 2}, (("item", "c"),), "There is no result['c'].\nThe result is a dict with 2 keys: 'a', 'b'.\nTake an item that exists"),
+        (
+            {"a": 1, "b": 2},
+            (("item", "c"),),
+            "There is no result['c'].\nThe result is a dict with 2 keys: 'a', 'b'.\nTake an item that exists",
+        ),
         ({"a": [1]}, (("item", "a"), ("item", 5)), "There is no result['a'][5].\nResult['a'] is a list of 1 items."),
         (Pair(1), (("attr", "middle"),), "There is no result.middle.\nThe result is a Pair with the fields left, right."),
         ({"a": None}, (("item", "a"), ("item", "b")), "There is no result['a']['b'].\nResult['a'] is None."),

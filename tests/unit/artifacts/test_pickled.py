@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from unit.artifacts.user_types import Opaque
 
 from tidemill.artifacts import Artifacts
 from tidemill.artifacts.problems import CannotRead, CannotStore
 from tidemill.graph.values import Handle
+from unit.artifacts.user_types import Opaque
 
 
 def test_an_object_of_any_class_is_pickled_and_the_note_says_so(store: Artifacts) -> None:
@@ -41,7 +41,11 @@ def test_functions_and_local_classes_are_pickled_by_value(store: Artifacts) -> N
     ("make", "what", "mend"),
     [
         (lambda _: (at for at in range(3)), "A builtins.generator cannot be stored.", "Return list(…) of it."),
-        (lambda sock: {"rows": [1, {"db": sock}]}, "A socket.socket at result['rows'][1]['db'] cannot be stored.", "Return the data, and open connections"),
+        (
+            lambda sock: {"rows": [1, {"db": sock}]},
+            "A socket.socket at result['rows'][1]['db'] cannot be stored.",
+            "Return the data, and open connections",
+        ),
         (lambda sock: Opaque([sock]), "A socket.socket at result.value[0] cannot be stored.", "Return the data, and open connections"),
         (lambda sock: lambda: sock, "A socket.socket at result → sock cannot be stored.", "Return the data, and open connections"),
         (lambda _: [threading.Lock()], "A _thread.lock at result[0] cannot be stored.", "Return the data without the lock."),

@@ -6,8 +6,6 @@ import pickle
 import reprlib
 from typing import Any
 
-import cloudpickle
-
 from tidemill.artifacts.codecs.form import Source, Written, type_name
 from tidemill.artifacts.location import Location
 from tidemill.artifacts.problems import CannotRead, CannotStore, is_full
@@ -33,6 +31,8 @@ class Pickle:
 
     def write(self, value: object, location: Location) -> Written:
         """See `Codec`."""
+        import cloudpickle  # few processes ever need it
+
         draft = location.draft()
         try:
             with draft.open("wb") as file:
@@ -110,6 +110,8 @@ def _parts(value: Any) -> list[tuple[str, object]]:
 
 
 def _pickles(part: object) -> bool:
+    import cloudpickle  # it was loaded by the attempt that failed
+
     try:
         cloudpickle.dumps(part)
     except Exception:  # noqa: BLE001 - whatever its __reduce__ raises means no

@@ -179,8 +179,8 @@ def _zone(zone: tzinfo | None) -> dict[str, Any]:
     if type(zone) is ZoneInfo and zone.key:
         return {"tz": zone.key}
     if type(zone) is timezone:
-        delta, name = zone.__getinitargs__() if len(zone.__getinitargs__()) == 2 else (zone.utcoffset(None), None)  # type: ignore[attr-defined]
-        return {"offset": [delta.days, delta.seconds, delta.microseconds], **({"name": name} if name is not None else {})}
+        delta, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        return {"offset": [delta.days, delta.seconds, delta.microseconds], **({"name": name[0]} if name else {})}
     raise Unfit(f"{type(zone).__name__} is a time zone without an IANA name")
 
 
