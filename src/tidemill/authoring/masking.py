@@ -16,6 +16,7 @@ from tidemill.errors import BadSetting
 __all__ = ["MASK", "MINIMUM", "Masker", "MaskingStream"]
 
 MASK = "***"
+_MASK = MASK.encode()
 MINIMUM = 4  # characters; shorter values would take ordinary text away
 
 
@@ -25,6 +26,8 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[bytes] | None = None
+        self._forms: list[bytes] = []
+        self._firsts: frozenset[int] = frozenset()
         self._longest = 0
         for secret in secrets:
             self.add(secret)
@@ -40,9 +43,10 @@ class Masker:
         if secret in self._secrets:
             return
         self._secrets.add(secret)
-        forms = sorted({form for one in self._secrets for form in _forms(one)}, key=lambda form: (-len(form), form))
-        self._longest = len(forms[0])
-        self._pattern = re.compile(b"|".join(map(re.escape, forms)))
+        self._forms = sorted({form for one in self._secrets for form in _forms(one)}, key=lambda form: (-len(form), form))
+        self._longest = len(self._forms[0])
+        self._firsts = frozenset(form[0] for form in self._forms)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._forms)))
 
     def __bool__(self) -> bool:
         return self._pattern is not None
@@ -60,28 +64,26 @@ class Masker:
 
     def data(self, data: bytes) -> bytes:
         """`data` without secrets."""
-        return data if self._pattern is None else self._pattern.sub(MASK.encode(), data)
+        return data if self._pattern is None else self._pattern.sub(_MASK, data)
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """`data` masked as far as no secret can begin in it, and the rest, to be put before what follows."""
         if self._pattern is None:
             return data, b""
-        out: list[bytes] = []
-        at = 0
+        hold = self._may_begin(data)
         for found in self._pattern.finditer(data):
-            out += (data[at : found.start()], MASK.encode())
-            at = found.end()
-        hold = self._may_begin(data, at)
-        out.append(data[at:hold])
-        return b"".join(out), data[hold:]
+            if found.start() < hold < found.end():  # one secret is the beginning of another, or repeats itself
+                hold = found.start()
+                break
+        return self._pattern.sub(_MASK, data[:hold]), data[hold:]
 
-    def _may_begin(self, data: bytes, at: int) -> int:
-        """The first place from `at` on where the rest of `data` is the beginning of a secret; its end if there is none."""
-        forms = [form for one in self._secrets for form in _forms(one)]
-        for start in range(max(at, len(data) - self._longest + 1), len(data)):
-            rest = data[start:]
-            if any(form.startswith(rest) for form in forms):
-                return start
+    def _may_begin(self, data: bytes) -> int:
+        """The first place where the rest of `data` is the beginning of a secret, and not all of it; its end if there is none."""
+        for start in range(max(0, len(data) - self._longest + 1), len(data)):
+            if data[start] in self._firsts:
+                rest = data[start:]
+                if any(len(rest) < len(form) and form.startswith(rest) for form in self._forms):
+                    return start
         return len(data)
 
 
@@ -93,7 +95,7 @@ class MaskingStream:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What can be passed on now. With secrets known, at most the length of the longest one less than was fed."""
+        """What can be passed on now. At most twice the length of the longest secret is held."""
         if not self._masker and not self._held:
             return data
         ready, self._held = self._masker.split(self._held + data)

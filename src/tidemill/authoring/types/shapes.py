@@ -98,11 +98,11 @@ def field_hint(hint: Any, name: str, complain: Complain) -> Any:
         return _hints(getattr(origin, name).fget).get("return", UNKNOWN)
     if fields and (guess := nearest(name, fields)):
         mend = f"Did you mean .{guess}?"
-    elif declared is UNKNOWN:
+    elif bare(declared) is UNKNOWN:
         mend = "Declare what the task returns (a dataclass, NamedTuple or model with that field), or read it inside a task."
     else:
         mend = f'Read it inside a task; for the key of a dict write ["{name}"].'
-    said = "is not declared" if declared is UNKNOWN else f"is declared as {readable(declared)}, which has no field of that name"
+    said = "is not declared" if bare(declared) is UNKNOWN else f"is declared as {readable(declared)}, which has no field of that name"
     raise complain(f"The flow reads .{name} of the result of {{name}}, which {said}.", mend)
 
 

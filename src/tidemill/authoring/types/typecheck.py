@@ -121,7 +121,7 @@ def _classes_fit(returned: Any, expected: Any, depth: int) -> bool:
 
 def _arguments_fit(returned: Any, expected: Any, have: type, want: type, depth: int) -> bool:
     given, taken = get_args(returned), get_args(expected)
-    if not taken or (not given and have.__module__ == "builtins"):
+    if not taken or (not given and (have.__module__ == "builtins" or getattr(have, "__parameters__", ()))):
         return True
     if not given:
         return _ask_library(returned, expected)  # class Ints(list[int])
@@ -166,9 +166,11 @@ def _results_fit(results: Results, expected: Any, depth: int) -> bool:
 
 
 def _of(container: type, each: Any) -> Any:
+    inner: Any = each
     if isinstance(each, Results):
-        each = _of(dict if each.kind == "dict" else list, each.each) if each.kind else UNKNOWN
-    inner: Any = Any if each is UNKNOWN else each
+        kinds = {"list": (list,), "dict": (dict,)}.get(each.kind, (list, dict))
+        inner = Union[tuple(_of(kind, each.each) for kind in kinds)]  # noqa: UP007 - how many is known at run time only
+    inner = Any if inner is UNKNOWN else inner
     return GenericAlias(dict, (str, inner)) if container is dict else GenericAlias(list, (inner,))
 
 
