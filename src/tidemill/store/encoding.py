@@ -12,7 +12,7 @@ from tidemill.graph.work import Failure
 
 T = TypeVar("T")
 
-_encode = msgspec.json.Encoder().encode
+to_bytes = msgspec.json.Encoder().encode
 
 
 def text(value: str) -> str:
@@ -24,12 +24,12 @@ def text(value: str) -> str:
 
 
 def to_json(value: object) -> str:
-    return _encode(value).decode()
+    return to_bytes(value).decode()
 
 
 def some_json(value: object | None) -> str | None:
     """JSON of what is there. None stays None, and costs nothing."""
-    return None if value is None else _encode(value).decode()
+    return None if value is None else to_bytes(value).decode()
 
 
 def _some(decode: Callable[[str], T]) -> Callable[[str | None], T | None]:

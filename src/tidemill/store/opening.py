@@ -11,6 +11,7 @@ from pathlib import Path
 from tidemill.errors import BadSetting
 from tidemill.ports import Store
 from tidemill.store.memory import MemoryStore
+from tidemill.store.problems import DriverMissing
 
 _FORMS = "sqlite:///folder/store.db, postgresql+psycopg://user@host/database or memory://"
 
@@ -31,7 +32,12 @@ def open_store(url: str, *, lock: bool = True, command: str = "") -> Store:
 
         return SqlStore(SqliteDatabase(sqlite_path(url), lock=lock, command=command))
     if scheme in ("postgresql", "postgres"):
-        from tidemill.store.postgres import PostgresDatabase
+        try:
+            from tidemill.store.postgres import PostgresDatabase
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] not in ("psycopg", "psycopg_binary", "psycopg_c"):
+                raise
+            raise DriverMissing from error
         from tidemill.store.sql import SqlStore
 
         return SqlStore(PostgresDatabase(url))

@@ -61,7 +61,7 @@ class SqlStore:
         )
 
     def renew(self, engine: EngineRow, *, until: float) -> list[RunRow]:
-        return self._database.write(lambda session: lease.renew(session, engine, until=until), durable=False)
+        return self._database.write(lambda session: lease.renew(session, engine, until=until), durable=True)
 
     def release(self, engine: str, runs: Sequence[str]) -> None:
         self._database.write(lambda session: lease.release(session, engine, runs), durable=True)

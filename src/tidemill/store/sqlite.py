@@ -242,9 +242,9 @@ def _upsert(bulk: Bulk) -> Executable:
 
 def _found_version(connection: sqlite3.Connection) -> str | None:
     """The revision that the file says it has; None without one."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'").fetchone():
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tidemill_version'").fetchone():
         return None
-    found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    found = connection.execute("SELECT version_num FROM tidemill_version").fetchone()
     return str(found[0]) if found else ""
 
 

@@ -175,4 +175,4 @@ engines = Table(
     sqlite_with_rowid=False,
 )
 
-version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))
+version = Table("tidemill_version", metadata, Column("version_num", Text, primary_key=True))
