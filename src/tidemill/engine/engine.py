@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from tidemill.machine.states import RUN_ENDS, RunState
 from tidemill.ports import Clock, EngineRow, Executor, NoteRow, RunRow, Store
 
 MAX_BACKLOG = 50_000  # rows that may wait to be written before nothing new is launched
+BUSY = "the store is busy writing"
 RENEW_EVERY = 1.0  # seconds between looks at requests from other processes, and renewals of leases
 LEASE = 15.0  # seconds
 
@@ -77,7 +79,9 @@ class Engine:
         self._lease, self._renew_every = lease, renew_every
         self._driven: dict[str, Driven] = {}
         self._dispatcher = Dispatcher(pools=pools or {}, cpus=cpus, gpus=gpus)
-        self._journal = Journal(store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken)
+        self._journal = Journal(
+            store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written
+        )
         self._memory = Memory()
         self._alarms: list[tuple[Instant, int, str, fx.WakeAt | fx.WakeRun]] = []
         self._alarm_order = 0
@@ -102,10 +106,14 @@ class Engine:
         await self._executor.start(self._on_report)
         self._renewal = asyncio.create_task(self._keep_leases())
 
-    async def drive(self, run_id: str, *, inherited: Any = None) -> asyncio.Future[RunRow]:
-        """Take up run `run_id`: from its beginning, or from where its log ends. The future is done when it has ended, durably."""
+    async def drive(self, run_id: str, *, inherited: Any = None, seize: bool = False) -> asyncio.Future[RunRow]:
+        """Take up run `run_id`: from its beginning, or from where its log ends. The future is done when it has ended, durably.
+
+        `seize`: the caller knows that the engine which holds a lease on it is gone, so the lease counts as over.
+        """
         now = self._clock.now()
-        rows = await self._journal.call(lambda: self._store.claim(self.id, now=now, until=now + self._lease, limit=1, only=run_id))
+        then, until = math.inf if seize else now, now + self._lease
+        rows = await self._journal.call(lambda: self._store.claim(self.id, now=then, until=until, limit=1, only=run_id))
         if not rows:
             raise Fenced(run_id)
         return await self._take_up(rows[0], inherited)
@@ -248,7 +256,7 @@ class Engine:
         for listener in self.listeners:
             listener(driven.run, step)
         if self._journal.backlog > MAX_BACKLOG and self._dispatcher.paused is None:
-            self._dispatcher.paused = "the store is busy writing"
+            self._dispatcher.paused = BUSY
         self._plan_pump()
 
     def _do(self, driven: Driven, effect: fx.Effect) -> None:
@@ -310,8 +318,6 @@ class Engine:
 
     def _pump(self) -> None:
         self._pump_planned = False
-        if self._dispatcher.paused == "the store is busy writing" and self._journal.backlog < MAX_BACKLOG // 2:
-            self._dispatcher.paused = None
         self._dispatcher.pump(self._executor.room, self._launch)
 
     def _launch(self, ready: Ready, units: list[int]) -> None:
@@ -380,6 +386,11 @@ class Engine:
                 row = held.get(driven.row.id)
                 if row is not None and row.cancel is not None:
                     self._cancel_as_asked(driven, row.cancel)
+
+    def _on_written(self) -> None:
+        if self._dispatcher.paused == BUSY and self._journal.backlog < MAX_BACKLOG // 2:
+            self._dispatcher.paused = None
+            self._plan_pump()
 
     def _on_trouble(self, problem: Problem | None) -> None:
         """The store cannot be written (again): running tasks go on, nothing new is launched."""

@@ -36,16 +36,24 @@ class _Call(msgspec.Struct):
 class Journal:
     """The engine's only way to the store. `trouble(problem)` is called when writing fails, `trouble(None)` when it works again.
 
-    `fenced(run)` is called for a run whose epoch is no longer ours. All callbacks run on the event loop.
+    `fenced(run)` is called for a run whose epoch is no longer ours, `broken(error)` when the store fails in a way that no
+    waiting mends, `written()` after each commit. All callbacks run on the event loop.
     """
 
     def __init__(
-        self, store: Store, *, trouble: Callable[[Problem | None], None], fenced: Callable[[str], None], broken: Callable[[BaseException], None]
+        self,
+        store: Store,
+        *,
+        trouble: Callable[[Problem | None], None],
+        fenced: Callable[[str], None],
+        broken: Callable[[BaseException], None],
+        written: Callable[[], None],
     ) -> None:
         self._store = store
         self._trouble = trouble
         self._fenced = fenced
         self._broken = broken
+        self._told_written = written
         self._queue: deque[_Entry | _Call] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -151,6 +159,7 @@ class Journal:
                 entry.then()
         for run in fenced:
             self._fenced(run)
+        self._told_written()
 
     def _tell(self, what: Callable[..., None], *args: Any) -> None:
         if self._loop is not None and not self._loop.is_closed():
