@@ -1,0 +1,186 @@
+"""A project as its owner uses it: found, configured, and run. The one place where settings become parts.
+
+Knows which adapter a setting means; what the adapters do is their business. User code is imported by the loader alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidemill.clock import SystemClock
+from tidemill.executors.protocol import Spec
+from tidemill.project.home import make_home
+from tidemill.project.places import NoHistory, Place, check_definitions, find, histories_below
+from tidemill.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tidemill.executors.processes import ProcessExecutor
+    from tidemill.ports import Artifacts, Clock, Store
+    from tidemill.project.result import RunResult
+    from tidemill.project.session import Session
+
+__all__ = ["Project"]
+
+
+class Project:
+    """A project: the pipeline file, folder or module `target`, with its settings and its history.
+
+    `environment` chooses the part `[env.NAME]` of its settings. Making one reads files; it imports, creates and starts
+    nothing. Raises `NoProject`, `BadSetting`.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] = ".",
+        environment: str = "default",
+        *,
+        env: Mapping[str, str] | None = None,
+        current: Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        words = [] if os.fspath(target) in ("", ".") else [os.fspath(target)]
+        self._init(find(words, current or Path.cwd()), environment, env, clock)
+
+    @classmethod
+    def at(cls, place: Place, environment: str = "default", *, env: Mapping[str, str] | None = None, clock: Clock | None = None) -> Project:
+        """The project of a place that was found already."""
+        project = cls.__new__(cls)
+        project._init(place, environment, env, clock)
+        return project
+
+    def _init(self, place: Place, environment: str, env: Mapping[str, str] | None, clock: Clock | None) -> None:
+        self.place = place
+        self.settings: Settings = load_settings(place.folder, os.environ if env is None else env, environment)
+        self.clock: Clock = clock or SystemClock()
+
+    @property
+    def home(self) -> Path:
+        """Where its state lives."""
+        return self.settings.home
+
+    # ---------------------------------------------------------------- parts
+
+    def spec(self) -> Spec:
+        """What the far side must know."""
+        settings, target = self.settings, self.place.target
+        return Spec(
+            project=target,
+            home=str(self.home),
+            artifacts=settings.artifacts,
+            environment=settings.environment,
+            settings=settings.resources,
+            env_file=str(settings.folder / ".env"),
+            modules=tuple(_dotted(name) for name in settings.modules) if Path(target).is_dir() else (),
+            lease=settings.lease,
+            grace=settings.grace,
+            log_quota=settings.log_quota,
+            threads=settings.threads,
+            recycle_memory=settings.worker_recycle_memory,
+        )
+
+    def executor(self) -> ProcessExecutor:
+        """A new executor and loader. Its supervisor starts to import the project at once, while the caller goes on."""
+        check_definitions(self.place, self.settings.modules)
+        make_home(self.home)
+        from tidemill.executors.processes import ProcessExecutor  # lazily: asyncio, which commands that only read do not need
+
+        settings = self.settings
+        return ProcessExecutor(
+            self.spec(), workers=settings.workers, spares=settings.spares, load_timeout=settings.load_timeout,
+            recycle_tasks=settings.worker_recycle_tasks,
+        )  # fmt: skip
+
+    def store(self, *, lock: bool = False, command: str = "") -> Store:
+        """The metadata store. `lock`: to drive runs; without it only to look, and what was never made is not made.
+
+        Raises `NoHistory`, `InUse`, and what opening a database raises.
+        """
+        url = self.settings.database_url
+        if lock:
+            make_home(self.home)
+        from tidemill.store import open_store  # lazily: SQLAlchemy is most of what a command costs
+
+        if not lock and url.startswith("sqlite"):
+            from tidemill.store.opening import sqlite_path
+
+            if not sqlite_path(url).exists():
+                raise NoHistory(self.home, histories_below(self.place.folder))
+        return open_store(url, lock=lock, command=command)
+
+    def artifacts(self) -> Artifacts:
+        """The values of this project."""
+        from tidemill.artifacts.location import open_location  # lazily, as above
+        from tidemill.artifacts.store import Artifacts as Values
+
+        return Values(open_location(self.settings.artifacts, cache=self.home / "cache", clock=self.utc))
+
+    def utc(self) -> datetime:
+        """The time, with its zone."""
+        return datetime.fromtimestamp(self.clock.now(), UTC)
+
+    def session(self, *, command: str) -> Session:
+        """An engine for this project, to be used in `async with`. Its supervisor is started now."""
+        executor = self.executor()
+        from tidemill.project.session import Session as Made  # lazily: it is imported while the supervisor imports the project
+
+        return Made(
+            store=lambda: self.store(lock=True, command=command), executor=executor, loader=executor, clock=self.clock,
+            settings=self.settings, target=self.place.target, command=command,
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- running
+
+    async def run_flow(
+        self, flow: str | None = None, params: Mapping[str, object] | None = None, *, key: str | None = None, origin: str = "python"
+    ) -> RunResult:
+        """Run a flow (None: the only one) to its end, recorded. The same `key` again gives the same run.
+
+        Raises a `Problem` when the run cannot be made; a run that fails is returned, not raised.
+        """
+        from tidemill.project.result import RunResult as Made  # lazily, as above
+
+        async with self.session(command=f"python: {flow or 'the only flow'}") as session:
+            row = await session.create(await session.build(flow, params or {}), key=key, origin=origin)
+            row = await session.drive(row)
+        return Made(row, artifacts=self.artifacts, store=self.store)
+
+    def run(self, flow: str | None = None, /, **params: object) -> RunResult:
+        """Run a flow to its end, from a script or a notebook: `Project(".").run("nightly", day="2026-01-31")`.
+
+        The same as `run_flow`, for callers that are not async themselves.
+        """
+        return _outside_any_loop(lambda: asyncio.run(self.run_flow(flow, params)))
+
+
+def _dotted(name: str) -> str:
+    """A module of the settings by name: "flows/shop.py" is flows.shop."""
+    return name.removesuffix(".py").strip("/").replace("/", ".") if name.endswith(".py") or "/" in name else name
+
+
+def _outside_any_loop(work: Callable[[], Any]) -> Any:
+    """Do `work` here; or, where a loop is running already (a notebook), in a thread while it waits."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    result: list[Any] = []
+    errors: list[BaseException] = []
+
+    def inside() -> None:
+        try:
+            result.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=inside, name="tidemill-run")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
