@@ -115,9 +115,9 @@ class RunChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     started_at: Instant | msgspec.UnsetType = msgspec.UNSET
     ended_at: Instant | msgspec.UnsetType = msgspec.UNSET
     counts: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
-    output: Expr | None | msgspec.UnsetType = msgspec.UNSET
-    failure: Failure | None | msgspec.UnsetType = msgspec.UNSET
-    cancel: str | None | msgspec.UnsetType = msgspec.UNSET
+    output: Expr | msgspec.UnsetType | None = msgspec.UNSET
+    failure: Failure | msgspec.UnsetType | None = msgspec.UNSET
+    cancel: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class MemoRow(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -341,5 +341,3 @@ class Loader(Protocol):
 
     async def build(self, flow: str | None, raw: Mapping[str, object]) -> tuple[Graph, str]:
         """The graph of `flow` (None: the only one) for these parameters, and where it was defined. Raises `Problem`."""
-
-

@@ -79,9 +79,7 @@ class Engine:
         self._lease, self._renew_every = lease, renew_every
         self._driven: dict[str, Driven] = {}
         self._dispatcher = Dispatcher(pools=pools or {}, cpus=cpus, gpus=gpus)
-        self._journal = Journal(
-            store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written
-        )
+        self._journal = Journal(store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written)
         self._memory = Memory()
         self._alarms: list[tuple[Instant, int, str, fx.WakeAt | fx.WakeRun]] = []
         self._alarm_order = 0
@@ -148,7 +146,7 @@ class Engine:
             self._timer.cancel()
         self._dispatcher.paused = "the engine is closing"
         await self._executor.close(grace=grace)
-        held = [id for id, driven in self._driven.items() if driven.run.state not in RUN_ENDS]
+        held = [held_id for held_id, driven in self._driven.items() if driven.run.state not in RUN_ENDS]
         if held and self.trouble is None:
             await self._journal.call(lambda: self._store.release(self.id, held))
         await self._journal.close(patience=grace)
@@ -263,9 +261,7 @@ class Engine:
         run = driven.run
         if isinstance(effect, fx.MakeReady):
             self._make_ready(driven, run.places[effect.place], effect.units)
-        elif isinstance(effect, fx.WakeAt):
-            self._set_alarm(run.id, effect.at, effect)
-        elif isinstance(effect, fx.WakeRun):
+        elif isinstance(effect, (fx.WakeAt, fx.WakeRun)):
             self._set_alarm(run.id, effect.at, effect)
         elif isinstance(effect, fx.Ask):
             self._executor.ask(Question(id=f"{run.id}/{effect.place}", want=effect.want, of=effect.of))

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
+from tidemill.authoring.assembly.memory import InMemory, shape_of
 from tidemill.authoring.building import Built
 from tidemill.authoring.context import TaskContext, enter, leave
 from tidemill.authoring.dynamic.failures import TaskFailed
-from tidemill.authoring.assembly.memory import InMemory, shape_of
 from tidemill.authoring.dynamic.plain import finished, run_plainly
 from tidemill.authoring.types.signatures import call_with
 from tidemill.graph.values import At, Constant, Expr, Handle, PathStep, Several
@@ -86,21 +86,21 @@ class _Inline:
                 self.output = effect.output
 
     def _answer(self, ask: fx.Ask) -> Answer:
-        id = f"{self.run.id}/{ask.place}"
+        asked = f"{self.run.id}/{ask.place}"
         values = [self._value(expr) for expr in ask.of]
         if ask.want == "truth":
             try:
-                return Answer(id=id, truths=tuple(bool(value) for value in values))
+                return Answer(id=asked, truths=tuple(bool(value) for value in values))
             except Exception as error:  # noqa: BLE001 - whatever bool() of the user's value raises is the answer
                 self.error = self.error or error
-                return Answer(id=id, failure=Failure("input", f"a condition has no truth: {error}"))
+                return Answer(id=asked, failure=Failure("input", f"a condition has no truth: {error}"))
         shapes = [shape_of(value) for value in values]
         for value, shape in zip(values, shapes, strict=True):
             if shape.length is None:
                 self.error = TypeError(f"{ask.place} is mapped over a {type(value).__name__}; .map takes a list, a tuple or a dict")
-                return Answer(id=id, failure=Failure("input", str(self.error)))
+                return Answer(id=asked, failure=Failure("input", str(self.error)))
         keys = tuple(tuple(map(str, value)) if isinstance(value, dict) else None for value in values)
-        return Answer(id=id, lengths=tuple(shape.length or 0 for shape in shapes), keys=keys)
+        return Answer(id=asked, lengths=tuple(shape.length or 0 for shape in shapes), keys=keys)
 
     # ---------------------------------------------------------------- one attempt
 

@@ -126,7 +126,7 @@ class Journal:
         error: BaseException | None = None
         try:
             value = call.do()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - carried to whoever asked
             error = problem
         self._tell(call.done, value, error)
 
@@ -141,7 +141,7 @@ class Journal:
                 break
             except Problem as problem:
                 self._tell(self._trouble, problem)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the loop has to hear of a fault of the store's
                 self._tell(self._broken, error)
                 return False
             if self._give_up.wait(wait):

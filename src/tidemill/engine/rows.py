@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from tidemill.graph.work import Failure
+from tidemill.graph.work import Failure, Outcome
 from tidemill.machine import events as ev
 from tidemill.machine.resolve import output
 from tidemill.machine.run import Place, Run
@@ -15,8 +16,8 @@ from tidemill.machine.states import RunState, TaskState
 from tidemill.ports import AttemptRow, Commit, EventRow, RunChange, TaskRow
 
 _json = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(ev.Event)
-KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in ev.Event.__args__}  # type: ignore[attr-defined]
+_decoder: msgspec.json.Decoder[ev.Event] = msgspec.json.Decoder(ev.Event)
+KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in ev.Event.__args__}
 
 
 def read_event(row: EventRow) -> ev.Event:
@@ -118,13 +119,24 @@ def _settled(run: Run, event: ev.Settled, commit: Commit) -> None:
         unit = units[n]
         commit.tasks.append(
             TaskRow(
-                run=run_id, place=path, unit=n + 1 if mapped else 0, task=task, name=place.label(n), state=unit.state,
-                attempt=o.attempt, ready_at=unit.first_ready, started_at=o.started, ended_at=o.ended, cpu=o.cpu, memory=o.memory,
-                output=o.handle, failure=o.failure,
+                run=run_id,
+                place=path,
+                unit=n + 1 if mapped else 0,
+                task=task,
+                name=place.label(n),
+                state=unit.state,
+                attempt=o.attempt,
+                ready_at=unit.first_ready,
+                started_at=o.started,
+                ended_at=o.ended,
+                cpu=o.cpu,
+                memory=o.memory,
+                output=o.handle,
+                failure=o.failure,
             )  # fmt: skip
         )
         if unit.state is TaskState.RETRYING:
-            commit.attempts.append(_attempt(run, place, n, o.attempt, o.started, o.ended, o.failure, o.cpu, o.memory))
+            commit.attempts.append(_attempt(run, place, o))
     if place.ended:
         _place_over(run, place, event.at, commit)
 
@@ -135,7 +147,8 @@ def _handed(run: Run, event: ev.Handed, commit: Commit) -> None:
         commit.tasks.append(_row(run, place, n))
         if why:
             unit = place.units[n]
-            commit.attempts.append(_attempt(run, place, n, unit.attempt, unit.started or event.at, event.at, Failure("lost", why)))
+            gone = Outcome(n, unit.attempt, unit.started or event.at, event.at, None, Failure("lost", why))
+            commit.attempts.append(_attempt(run, place, gone))
 
 
 def _reused(run: Run, event: ev.Reused, commit: Commit) -> None:
@@ -176,35 +189,54 @@ def _containers(run: Run, place: Place, at: float, commit: Commit) -> None:
         around = around.container
 
 
-def _attempt(
-    run: Run, place: Place, n: int, attempt: int, started: float, ended: float, failure: Failure | None, cpu: float = 0.0, memory: int = 0
-) -> AttemptRow:
-    unit = n + 1 if place.mapped else 0
+def _attempt(run: Run, place: Place, ended: Outcome) -> AttemptRow:
     return AttemptRow(
-        run=run.id, place=place.path, unit=unit, attempt=attempt, started_at=started, ended_at=ended, failure=failure, cpu=cpu, memory=memory
+        run=run.id,
+        place=place.path,
+        unit=ended.n + 1 if place.mapped else 0,
+        attempt=ended.attempt,
+        started_at=ended.started,
+        ended_at=ended.ended,
+        failure=ended.failure,
+        cpu=ended.cpu,
+        memory=ended.memory,
     )
 
 
 # ---------------------------------------------------------------- the run's own columns
 
 
-def _begun(run: Run, event: ev.Begun, commit: Commit) -> None:
-    commit.change = RunChange(state=RunState.RUNNING, started_at=event.at)
+def _begun(_run: Run, event: ev.Begun, commit: Commit) -> None:
+    commit.change = later(commit.change, RunChange(state=RunState.RUNNING, started_at=event.at))
 
 
-def _cancel_asked(run: Run, _event: ev.CancelAsked, commit: Commit) -> None:
-    commit.change = RunChange(state=run.state, cancel=None)
+def _cancel_asked(run: Run, event: ev.CancelAsked, commit: Commit) -> None:
+    # A rule of the flow does not answer what a person may have asked in the meantime.
+    cancel = UNSET if event.by in ("fail_fast", "timeout") else None
+    commit.change = later(commit.change, RunChange(state=run.state, cancel=cancel))
 
 
 def _finished(run: Run, event: ev.Finished, commit: Commit) -> None:
-    commit.change = RunChange(
+    end = RunChange(
         state=event.state,
         because=event.because,
         ended_at=event.at,
         counts=run.counts(),
         output=output(run) if event.state is RunState.SUCCEEDED else None,
         failure=run.failure[1] if run.failure and event.state is not RunState.SUCCEEDED else None,
+        cancel=None,
     )
+    commit.change = later(commit.change, end)
+
+
+def later(before: RunChange | None, change: RunChange) -> RunChange:
+    """Both changes in one: `change` came after `before`."""
+    return change if before is None else msgspec.structs.replace(before, **given(change))
+
+
+def given(change: RunChange) -> dict[str, Any]:
+    """The columns that `change` sets."""
+    return {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
 
 
 _ROWS: dict[type, Callable[[Run, Any, Commit], None]] = {
