@@ -20,13 +20,16 @@ from tidemill.machine.apply import apply
 from tidemill.machine.decide import Step, conclude, consider, limits, stop_early
 from tidemill.machine.resolve import resolve
 from tidemill.machine.retry import lost_too_often, retry_at
-from tidemill.machine.run import Place, Run
+from tidemill.machine.run import AFTERMATH, Place, Run
 from tidemill.machine.states import BAD_ENDS, RUN_ENDS, TaskState
 
 __all__ = [
     "Step", "answer", "begin", "call", "cancel", "inherit", "launched", "outstanding", "recover", "returned", "reused", "run_out", "settle",
     "wake",
 ]  # fmt: skip
+
+
+_WENT_AWAY = ("lost", "cancelled")  # stopped though nobody cancelled it: with its engine, as with its worker
 
 
 def begin(run: Run, at: Instant) -> Step:
@@ -61,23 +64,25 @@ def settle(run: Run, path: str, outcomes: Sequence[Outcome], at: Instant) -> Ste
     step = Step(at)
     place = run.places.get(path)
     if place is None:
+        step.refused = len(outcomes)
         return step
     accepted: list[Outcome] = []
     lost: list[tuple[int, str]] = []
     retries: list[tuple[int, Instant]] = []
-    running = TaskState.RUNNING
+    stopped = run.stopping is not None and place.role not in AFTERMATH
+    told: set[int] = set()  # one report may tell of the same attempt twice
     units = place.units
     for outcome in outcomes:
-        unit = units[outcome.n]
-        if unit.state is not running or unit.attempt != outcome.attempt:
+        if not is_current(place, outcome.n, outcome.attempt) or outcome.n in told:
             step.refused += 1
             continue
+        told.add(outcome.n)
         failure = outcome.failure
-        if failure is not None:
-            if failure.cause == "lost" and not place.policy.at_most_once and run.stopping is None and not lost_too_often(unit):
+        if failure is not None and not stopped:
+            if failure.cause in _WENT_AWAY and not place.policy.at_most_once and not lost_too_often(units[outcome.n]):
                 lost.append((outcome.n, failure.message or "its worker was lost"))
                 continue
-            again = retry_at(run, place.policy, unit, outcome, place.path)
+            again = retry_at(run, place.policy, units[outcome.n], outcome, place.path)
             if again is not None:
                 retries.append((outcome.n, again))
         accepted.append(outcome)
@@ -90,13 +95,13 @@ def settle(run: Run, path: str, outcomes: Sequence[Outcome], at: Instant) -> Ste
 
 
 def returned(run: Run, path: str, starts: Iterable[tuple[int, int]], at: Instant) -> Step:
-    """Attempts were taken and never started."""
+    """Attempts were taken and never started. Those that are not current are refused."""
     step = Step(at)
     place = run.places.get(path)
-    if place is None:
-        return step
-    back = [(n, "") for n, attempt in starts if _is_current(place, n, attempt)]
-    if back:
+    given = dict.fromkeys(starts)
+    back = [(n, "") for n, attempt in given if is_current(place, n, attempt)] if place is not None else []
+    step.refused = len(given) - len(back)
+    if place is not None and back:
         _hand_back(run, step, place, back)
     return step
 
@@ -122,8 +127,9 @@ def answer(run: Run, answered: Answer, at: Instant) -> Step:
         _follow(run, step, ev.Closed(at, path, TaskState.FAILED, answered.failure.message, answered.failure))
     elif place.asked == "truth":
         wanted = [when.is_ for when in (place.node or place.group).when]  # type: ignore[union-attr]
-        _follow(run, step, ev.Judged(at, path, all(bool(truth) == is_ for truth, is_ in zip(answered.truths, wanted, strict=True))))
-    else:
+        if len(answered.truths) == len(wanted):  # else it answers a question that was asked before
+            _follow(run, step, ev.Judged(at, path, all(bool(truth) == is_ for truth, is_ in zip(answered.truths, wanted, strict=True))))
+    elif answered.lengths:
         step.shapes[path] = (answered.lengths, answered.keys)
         place.asked = None
         _drain(run, step, [place])
@@ -174,10 +180,7 @@ def call(run: Run, driver_path: str, node: Node, at: Instant) -> Step:
     driver = run.places.get(driver_path)
     if driver is None or driver.ended or not any(unit.state is TaskState.RUNNING for unit in driver.units):
         return step
-    known = run.places.get(node.key)
-    if known is not None and known.state in BAD_ENDS and _failed_under_older_attempt(known, driver):
-        node = _renamed(node, driver)
-        known = run.places.get(node.key)
+    node, known = _latest(run, node, driver)
     if known is None:
         _follow(run, step, ev.Called(at, driver_path, node))
     elif known.ended:
@@ -197,12 +200,10 @@ def recover(run: Run, by: str, at: Instant) -> Step:
         if place.policy.at_most_once:
             failure = Failure("lost", f"{why}; it is started at most once, so somebody has to look")
             _follow(run, step, ev.Ended(at, place.path, [(n, TaskState.LOST) for n in running], why, failure))
-        elif run.stopping is not None and place.role not in ("teardown", "on_exit"):
-            _follow(run, step, ev.Handed(at, place.path, [(n, why) for n in running]))
-            _follow(run, step, ev.Ended(at, place.path, [(n, TaskState.CANCELLED) for n in running], run.stopping))
         else:
             _hand_back(run, step, place, [(n, why) for n in running])
-    step.effects.clear()  # `outstanding` says all of it again, and more
+    # `outstanding` says all of it again, and more; but of a run that has ended with this it says nothing.
+    step.effects = [effect for effect in step.effects if isinstance(effect, fx.Conclude)]
     return step
 
 
@@ -214,14 +215,14 @@ def outstanding(run: Run, at: Instant) -> Step:
     for place in list(run.places.values()):
         place.asked = None
         ready = tuple(n for n, unit in enumerate(place.units) if unit.state is TaskState.READY)
-        if ready:
+        if ready and (run.stopping is None or place.role in AFTERMATH):
             step.effects.append(fx.MakeReady(place.path, ready))
             limits(step, place, ready, "queue")
-        limits(step, place, [n for n, unit in enumerate(place.units) if unit.first_ready and unit.ended is None], "total")
+        limits(step, place, [n for n, unit in enumerate(place.units) if unit.first_ready is not None and unit.ended is None], "total")
         for n, unit in enumerate(place.units):
             if unit.state is TaskState.RETRYING:
-                step.effects.append(fx.WakeAt(unit.ready_at or at, place.path, n, "retry", unit.attempt))
-    _drain(run, step, [place for place in run.places.values() if place.waits == 0 and place.state is TaskState.WAITING])
+                step.effects.append(fx.WakeAt(at if unit.ready_at is None else unit.ready_at, place.path, n, "retry", unit.attempt))
+    _drain(run, step, [place for place in run.places.values() if _wants_a_look(run, place)])
     if run.graph.timeout is not None and run.begun_at is not None:
         step.effects.append(fx.WakeRun(run.begun_at + run.graph.timeout))
     return step
@@ -254,7 +255,7 @@ def _drain(run: Run, step: Step, touched: Iterable[Place]) -> None:
 
 
 def _hand_back(run: Run, step: Step, place: Place, units: list[tuple[int, str]]) -> None:
-    if run.stopping is not None and place.role not in ("teardown", "on_failure", "on_exit"):
+    if run.stopping is not None and place.role not in AFTERMATH:
         _follow(run, step, ev.Handed(step.at, place.path, units))
         _follow(run, step, ev.Ended(step.at, place.path, [(n, TaskState.CANCELLED) for n, _ in units], run.stopping))
         return
@@ -268,23 +269,33 @@ def _out_of_time(run: Run, step: Step, place: Place, n: int, why: str) -> None:
     _follow(run, step, ev.Ended(step.at, place.path, [(n, TaskState.FAILED)], why, Failure("timeout", why)))
 
 
-def _is_current(place: Place, n: int, attempt: int) -> bool:
-    unit = place.units[n]
-    return unit.state is TaskState.RUNNING and unit.attempt == attempt
+def _wants_a_look(run: Run, place: Place) -> bool:
+    if place.state is TaskState.WAITING:
+        return place.waits == 0 or run.stopping is not None
+    return run.stopping is not None and not place.ended and place.role not in AFTERMATH
 
 
-def _failed_under_older_attempt(known: Place, driver: Place) -> bool:
-    suffix = known.path.rpartition("~")[2]
-    asked_by = int(suffix) if "~" in known.path and suffix.isdigit() else 1
-    return _tries(driver) > asked_by
+def is_current(place: Place, n: int, attempt: int) -> bool:
+    """Whether attempt `attempt` of unit `n` is the one that runs now."""
+    return 0 <= n < len(place.units) and place.units[n].state is TaskState.RUNNING and place.units[n].attempt == attempt
 
 
-def _tries(driver: Place) -> int:
-    return max(unit.attempt - unit.lost for unit in driver.units)
+def _latest(run: Run, node: Node, driver: Place) -> tuple[Node, Place | None]:
+    """The call as it was last asked for, and its place.
 
-
-def _renamed(node: Node, driver: Place) -> Node:
-    return replace(node, key=f"{node.key}~{_tries(driver)}")
+    What failed under an earlier try of the driver is asked for anew, under the number of the present try.
+    """
+    tries = max(unit.tries for unit in driver.units)
+    named = [node, *(replace(node, key=f"{node.key}~{n}") for n in range(2, tries + 1))]
+    for asked_by in range(tries, 0, -1):
+        known = run.places.get(named[asked_by - 1].key)
+        if known is not None and (known.state not in BAD_ENDS or asked_by == tries):
+            return named[asked_by - 1], known
+        if known is not None:
+            break
+    else:
+        return node, None
+    return named[-1], None
 
 
 def _reply(run: Run, place: Place) -> fx.Reply:

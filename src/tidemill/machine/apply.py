@@ -1,21 +1,23 @@
 """The only place where a run changes: one event at a time, live and when the log is read again.
 
 Decides nothing. Returns the places that may have to be considered now. An event that does not fit the tables raises
-`IllegalMove` before anything is changed by that move.
+`IllegalMove` before it has changed anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tidemill.graph.values import Handle
-from tidemill.graph.work import Failure, Instant
+from tidemill.graph.work import Failure, Instant, Outcome
 from tidemill.machine import events as ev
-from tidemill.machine.run import IllegalMove, Place, Run, Unit
-from tidemill.machine.states import GOOD_ENDS, RUN_MOVES, TASK_ENDS, TASK_MOVES, Move, RunMove, RunState, TaskState
+from tidemill.machine.run import AFTERMATH, IllegalMove, Place, Run, Unit
+from tidemill.machine.states import GOOD_ENDS, RUN_MOVES, TASK_MOVES, Move, RunMove, RunState, TaskState
 
 RUNNING, SUCCEEDED = TaskState.RUNNING, TaskState.SUCCEEDED
+
+_FROM = {move: frozenset(state for state, moves in TASK_MOVES.items() if move in moves) for move in Move}
 
 
 def apply(run: Run, event: ev.Event) -> list[Place]:
@@ -41,6 +43,17 @@ def _move(place: Place, unit: Unit, move: Move) -> TaskState:
         raise IllegalMove(f"Task {place.path}", unit.state, move, f"attempt {unit.attempt}, {place.because}")
     unit.state = to
     return to
+
+
+def _check(place: Place, numbers: Sequence[int], move: Move) -> None:
+    """Raise before the first of several moves when one of them is illegal."""
+    units = place.units
+    start = _FROM[move]
+    for n in numbers:
+        if units[n].state not in start:
+            raise IllegalMove(f"Task {place.label(n)}", units[n].state, move, f"attempt {units[n].attempt}, {place.because}")
+    if len(numbers) > 1 and len(set(numbers)) != len(numbers):
+        raise IllegalMove(f"Task {place.path}", "to be moved once", f"{move} twice in one event")
 
 
 def _run_move(run: Run, move: RunMove) -> None:
@@ -83,9 +96,9 @@ def _end(run: Run, place: Place, state: TaskState, touched: list[Place]) -> None
                 stack.append((container, container.aggregate()))
 
 
-def _first_failure(run: Run, place: Place, n: int, failure: Failure | None) -> None:
+def _first_failure(run: Run, place: Place, label: str, failure: Failure | None) -> None:
     if run.failure is None and failure is not None and place.called_by is None:
-        run.failure = (place.label(n), failure)
+        run.failure = (label, failure)
 
 
 # ---------------------------------------------------------------- one handler an event
@@ -125,7 +138,8 @@ def _opened(run: Run, event: ev.Opened) -> list[Place]:
         unit.ready_at = unit.first_ready = event.at
         if inherited and n in inherited:
             _reuse(run, place, unit, inherited[n], event.at, touched)
-    touched.append(place)
+    if not place.ended:
+        touched.append(place)
     return touched
 
 
@@ -168,7 +182,7 @@ def _closed(run: Run, event: ev.Closed) -> list[Place]:
         unit.ended = event.at
         unit.failure = event.failure
     place.pending = 0
-    _first_failure(run, place, 0, event.failure)
+    _first_failure(run, place, place.path, event.failure)
     _end(run, place, event.state, touched)
     return touched
 
@@ -176,12 +190,10 @@ def _closed(run: Run, event: ev.Closed) -> list[Place]:
 def _launched(run: Run, event: ev.Launched) -> list[Place]:
     place = run.places[event.place]
     units, at = place.units, event.at
-    moves = TASK_MOVES[TaskState.READY]
+    _check(place, [n for n, _ in event.starts], Move.LAUNCH)
     for n, attempt in event.starts:
         unit = units[n]
-        if unit.state is not TaskState.READY:
-            raise IllegalMove(f"Task {place.label(n)}", unit.state, Move.LAUNCH)
-        unit.state = moves[Move.LAUNCH]
+        unit.state = RUNNING
         unit.attempt = attempt
         unit.started = at
     return []
@@ -193,10 +205,9 @@ def _settled(run: Run, event: ev.Settled) -> list[Place]:
     touched: list[Place] = []
     good = 0
     retries = dict(event.retries)
+    _check(place, [outcome.n for outcome in event.outcomes], Move.SUCCEED)
     for outcome in event.outcomes:
         unit = units[outcome.n]
-        if unit.state is not RUNNING:
-            raise IllegalMove(f"Task {place.label(outcome.n)}", unit.state, Move.SUCCEED)
         if outcome.failure is None:
             unit.state = SUCCEEDED
             unit.handle = outcome.handle
@@ -204,7 +215,7 @@ def _settled(run: Run, event: ev.Settled) -> list[Place]:
             unit.ended = outcome.ended
             good += 1
         else:
-            _failed_attempt(run, place, outcome.n, outcome.failure, outcome.ended, retries, touched)
+            _failed_attempt(run, place, outcome, retries, touched)
     if good:
         place.good += good
         place.pending -= good
@@ -213,9 +224,9 @@ def _settled(run: Run, event: ev.Settled) -> list[Place]:
     return touched
 
 
-def _failed_attempt(
-    run: Run, place: Place, n: int, failure: Failure, at: Instant, retries: dict[int, Instant], touched: list[Place]
-) -> None:
+def _failed_attempt(run: Run, place: Place, outcome: Outcome, retries: dict[int, Instant], touched: list[Place]) -> None:
+    n, failure = outcome.n, outcome.failure
+    assert failure is not None
     unit = place.units[n]
     unit.failure = failure
     if failure.cause == "memory":
@@ -224,27 +235,29 @@ def _failed_attempt(
         _move(place, unit, Move.RETRY)
         unit.ready_at = retries[n]
         return
-    unit.ended = at
-    if failure.cause == "cancelled" or (failure.cause == "lost" and run.stopping is not None):
-        _move(place, unit, Move.CANCEL)
-    elif failure.cause == "lost" and place.policy.at_most_once:
+    unit.ended = outcome.ended
+    stopped = run.stopping is not None and place.role not in AFTERMATH
+    if place.policy.at_most_once and (failure.cause == "lost" or (failure.cause == "cancelled" and not stopped)):
         _move(place, unit, Move.LOSE)
-        _first_failure(run, place, n, failure)
+        _first_failure(run, place, place.label(n), failure)
+    elif failure.cause == "cancelled" or (failure.cause == "lost" and stopped):
+        _move(place, unit, Move.CANCEL)
     else:
         _move(place, unit, Move.FAIL)
-        _first_failure(run, place, n, failure)
+        _first_failure(run, place, place.label(n), failure)
     _unit_ended(place, unit, touched, run)
 
 
 def _handed(run: Run, event: ev.Handed) -> list[Place]:
     place = run.places[event.place]
+    _check(place, [n for n, _ in event.units], Move.RETURN)
     for n, why in event.units:
         unit = place.units[n]
         _move(place, unit, Move.RETURN)
         if why:
             unit.lost += 1
         else:
-            unit.attempt -= 1  # it was never started: the number is free again
+            unit.returned += 1
         unit.ready_at = event.at
     return []
 
@@ -252,6 +265,7 @@ def _handed(run: Run, event: ev.Handed) -> list[Place]:
 def _reused(run: Run, event: ev.Reused) -> list[Place]:
     place = run.places[event.place]
     touched: list[Place] = []
+    _check(place, [n for n, _ in event.units], Move.REUSE)
     for n, handle in event.units:
         _reuse(run, place, place.units[n], handle, event.at, touched)
     return touched
@@ -263,6 +277,8 @@ _ENDING = {TaskState.CANCELLED: Move.CANCEL, TaskState.LOST: Move.LOSE, TaskStat
 def _ended(run: Run, event: ev.Ended) -> list[Place]:
     place = run.places[event.place]
     touched: list[Place] = []
+    for n, state in event.units:
+        _check(place, [n], _ENDING[state])
     place.because = place.because or event.because
     for n, state in event.units:
         unit = place.units[n]
@@ -270,13 +286,14 @@ def _ended(run: Run, event: ev.Ended) -> list[Place]:
         unit.ended = event.at
         unit.failure = event.failure or unit.failure
         if state is not TaskState.CANCELLED:
-            _first_failure(run, place, n, event.failure)
+            _first_failure(run, place, place.label(n), event.failure)
         _unit_ended(place, unit, touched, run)
     return touched
 
 
 def _woken(run: Run, event: ev.Woken) -> list[Place]:
     place = run.places[event.place]
+    _check(place, event.units, Move.WAKE)
     for n in event.units:
         _move(place, place.units[n], Move.WAKE)
         place.units[n].ready_at = event.at
@@ -285,7 +302,8 @@ def _woken(run: Run, event: ev.Woken) -> list[Place]:
 
 def _called(run: Run, event: ev.Called) -> list[Place]:
     driver = run.places[event.place]
-    (place,) = run.add([event.node], driver.scope, None)
+    # The key of a call begins with the path of its driver: it is unique in the run as it is, also within mapped groups.
+    (place,) = run.add([event.node], (), None)
     place.called_by = driver
     run.link([place])
     return [place] if place.waits == 0 else []
@@ -299,7 +317,8 @@ def _cancel_asked(run: Run, event: ev.CancelAsked) -> list[Place]:
         run.stopping, run.stopped_by = event.because or f"cancelled by {event.by}", event.by
     if event.by == "timeout" and run.failure is None:
         run.failure = (run.graph.flow, Failure("timeout", event.because))
-    return [place for place in run.places.values() if place.state not in TASK_ENDS]
+    # What may still start after a cancellation goes on as it is, if it is open.
+    return [place for place in run.places.values() if place.state is TaskState.WAITING or not (place.ended or place.role in AFTERMATH)]
 
 
 def _recovered(_run: Run, _event: ev.Recovered) -> list[Place]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from tidemill.graph.values import Handle
 from tidemill.graph.work import Instant
 from tidemill.machine.events import Inherited
-from tidemill.machine.run import AFTERMATH, Place, Run
+from tidemill.machine.run import HOOKS, Place, Run
 from tidemill.machine.states import GOOD_ENDS, TaskState
 
 
@@ -16,21 +16,33 @@ def inheritance(before: Run, at: Instant, *, rerun: Collection[str] = ()) -> Inh
 
     A unit's result is taken over when it succeeded, everything it waited for is wholly taken over (so that it would
     be given the same), and neither it nor anything before it is in `rerun` (node keys or place paths). A setup is taken
-    over only together with everything it serves, since its teardown has run.
+    over only together with everything it serves, since its teardown has run; and a teardown together with its setup.
     """
+    again = set(rerun)
+    order = _in_order(before)
+    served = _served_by_setups(before)
+    while True:
+        units, whole = _taken_over(order, again)
+        # A setup is before all it serves, so what becomes of them is known only now.
+        needed = {path for path, guarded in served.items() if whole.get(path) and not all(whole.get(one.path) for one in guarded)}
+        if not needed:
+            return Inherited(at, before.id, units)
+        again |= needed
+
+
+def _taken_over(order: list[Place], rerun: Collection[str]) -> tuple[dict[str, list[tuple[int, Handle]]], dict[str, bool]]:
+    """Per place the units that can be taken over, and whether that is all of it."""
     whole: dict[str, bool] = {}
     units: dict[str, list[tuple[int, Handle]]] = {}
-    served = _served_by_setups(before)
-    for place in _in_order(before):
+    for place in order:
         same = _same_past(place, whole) and not _named(place, rerun)
-        if same and place.role == "setup":
-            same = all(one.state in GOOD_ENDS for one in served.get(place.path, ()))
-        if same and place.role not in AFTERMATH and place.units:
+        if same and place.role not in HOOKS and place.units:
             kept = [(n, unit.handle) for n, unit in enumerate(place.units) if unit.state in GOOD_ENDS and unit.handle is not None]
             if kept:
                 units[place.path] = kept
-        whole[place.path] = same and (place.state in GOOD_ENDS or place.state is TaskState.SKIPPED)
-    return Inherited(at, before.id, units)
+        ended_well = place.state in GOOD_ENDS or place.state is TaskState.SKIPPED
+        whole[place.path] = same and ended_well and all(whole[child.path] for child in place.children)
+    return units, whole
 
 
 def _same_past(place: Place, whole: dict[str, bool]) -> bool:
@@ -45,7 +57,12 @@ def _same_past(place: Place, whole: dict[str, bool]) -> bool:
 
 
 def _named(place: Place, rerun: Collection[str]) -> bool:
-    return place.path in rerun or (place.node is not None and place.node.key in rerun) or (place.group is not None and place.group.key in rerun)
+    around: Place | None = place
+    while around is not None:
+        if around.path in rerun or (around.node or around.group).key in rerun:  # type: ignore[union-attr]
+            return True
+        around = around.container
+    return False
 
 
 def _served_by_setups(run: Run) -> dict[str, list[Place]]:
@@ -55,12 +72,12 @@ def _served_by_setups(run: Run) -> dict[str, list[Place]]:
             setup = run.seen_from(place.node.setup, place.scope)
             if setup is not None:
                 found = [run.seen_from(key, place.scope) for key in place.node.guards]
-                served[setup.path] = [one for one in found if one is not None]
+                served.setdefault(setup.path, []).extend(one for one in found if one is not None)
     return served
 
 
 def _in_order(run: Run) -> list[Place]:
-    """Places such that each comes after all it waited for."""
+    """Places such that each comes after all it waited for, and a mapped group after all that is in it."""
     done: set[str] = set()
     order: list[Place] = []
     for root in run.places.values():
@@ -74,9 +91,10 @@ def _in_order(run: Run) -> list[Place]:
                 order.append(place)
                 continue
             stack.append((place, True))
-            stack.extend((one, False) for one in place.upstream if one.path not in done)
-            if place.group is not None:
-                continue
-            if place.container is not None and place.container.path not in done:
-                stack.extend((one, False) for one in place.container.upstream if one.path not in done)
+            before = [*place.upstream, *place.children]
+            around = place.container
+            while around is not None:
+                before += around.upstream
+                around = around.container
+            stack.extend((one, False) for one in before if one.path not in done)
     return order

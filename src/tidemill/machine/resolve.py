@@ -30,7 +30,7 @@ def part(expr: Expr, path: tuple[PathStep, ...]) -> Expr:
     while path and isinstance(expr, Several):
         (kind, key), path = path[0], path[1:]
         if kind == "item" and expr.kind == "dict":
-            if key not in expr.names:
+            if str(key) not in expr.names:
                 return Nothing()
             expr = expr.items[expr.names.index(str(key))]
         elif isinstance(key, int) and -len(expr.items) <= key < len(expr.items):

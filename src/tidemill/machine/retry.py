@@ -16,9 +16,9 @@ _NEVER = frozenset({"cancelled", "input"})
 def retry_at(run: Run, policy: Policy, unit: Unit, outcome: Outcome, name: str) -> Instant | None:
     """When the unit may be tried again after `outcome`, or None when this was its last attempt."""
     failure = outcome.failure
-    if failure is None or failure.cause in _NEVER or policy.at_most_once or run.stopping is not None:
+    if failure is None or failure.cause in _NEVER or policy.at_most_once:
         return None
-    tries = outcome.attempt - unit.lost
+    tries = unit.tries
     if tries > policy.retries or not matches(policy.retry_on, failure):
         return None
     wait = delay(policy.backoff, tries, f"{run.id}/{name}/{outcome.attempt}")

@@ -42,7 +42,7 @@ def _by_rule(place: Place, rule: str) -> Verdict:
         return GO
     if bad is not None:
         return Verdict(TaskState.BLOCKED, f"{bad.path} {_ended_how(bad.state)}")
-    if skipped is not None and (rule == "all_succeeded" or not good):
+    if skipped is not None and (rule == "all_succeeded" or (rule == "any_succeeded" and not good)):
         return Verdict(TaskState.SKIPPED, f"{skipped.path} was skipped")
     return GO
 

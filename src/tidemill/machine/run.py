@@ -41,12 +41,13 @@ class IllegalMove(Problem):
 class Unit:
     """One piece of work and where it stands."""
 
-    __slots__ = ("attempt", "ended", "failure", "first_ready", "grown", "handle", "lost", "ready_at", "started", "state")
+    __slots__ = ("attempt", "ended", "failure", "first_ready", "grown", "handle", "lost", "ready_at", "returned", "started", "state")
 
     def __init__(self) -> None:
         self.state = TaskState.WAITING
         self.attempt = 0
         self.lost = 0  # attempts that went down with their worker or engine; not counted against `retries`
+        self.returned = 0  # attempts that were handed out and never started; not counted either, but their numbers are used up
         self.grown = 0  # times the memory limit was raised
         self.handle: Handle | None = None
         self.failure: Failure | None = None
@@ -54,6 +55,11 @@ class Unit:
         self.first_ready: Instant | None = None
         self.started: Instant | None = None
         self.ended: Instant | None = None
+
+    @property
+    def tries(self) -> int:
+        """Attempts that count against `retries`."""
+        return self.attempt - self.lost - self.returned
 
 
 class Place:
