@@ -7,13 +7,13 @@ and is done again. What is promised waits for its record: the end of a run, and 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from tidemill.engine.alarms import Alarm, Alarms
 from tidemill.engine.dispatch import Dispatcher, Ready
 from tidemill.engine.journal import Journal
 from tidemill.engine.memo import Memory
@@ -81,10 +81,7 @@ class Engine:
         self._dispatcher = Dispatcher(pools=pools or {}, cpus=cpus, gpus=gpus)
         self._journal = Journal(store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written)
         self._memory = Memory()
-        self._alarms: list[tuple[Instant, int, str, fx.WakeAt | fx.WakeRun]] = []
-        self._alarm_order = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: Instant | None = None
+        self._alarms = Alarms(clock, self._on_alarm)
         self._renewal: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._pump_planned = False
@@ -142,8 +139,7 @@ class Engine:
         for task in (self._renewal, *self._background):
             if task is not None:
                 task.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarms.close()
         self._dispatcher.paused = "the engine is closing"
         await self._executor.close(grace=grace)
         held = [held_id for held_id, driven in self._driven.items() if driven.run.state not in RUN_ENDS]
@@ -262,7 +258,7 @@ class Engine:
         if isinstance(effect, fx.MakeReady):
             self._make_ready(driven, run.places[effect.place], effect.units)
         elif isinstance(effect, (fx.WakeAt, fx.WakeRun)):
-            self._set_alarm(run.id, effect.at, effect)
+            self._alarms.set(run.id, effect)
         elif isinstance(effect, fx.Ask):
             self._executor.ask(Question(id=f"{run.id}/{effect.place}", want=effect.want, of=effect.of))
         elif isinstance(effect, fx.Stop):
@@ -336,32 +332,12 @@ class Engine:
         self._perform(driven, step)
         self._executor.launch(job, starts)
 
-    # ---------------------------------------------------------------- alarms
-
-    def _set_alarm(self, run_id: str, at: Instant, alarm: fx.WakeAt | fx.WakeRun) -> None:
-        self._alarm_order += 1
-        heapq.heappush(self._alarms, (at, self._alarm_order, run_id, alarm))
-        if self._timer_at is None or at < self._timer_at:
-            self._arm(at)
-
-    def _arm(self, at: Instant) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, at - self._clock.now()), self._ring)
-
-    def _ring(self) -> None:
-        now = self._clock.now()
-        self._timer = self._timer_at = None
-        while self._alarms and self._alarms[0][0] <= now:
-            _, _, run_id, alarm = heapq.heappop(self._alarms)
-            driven = self._driven.get(run_id)
-            if driven is None:
-                continue
+    def _on_alarm(self, run_id: str, alarm: Alarm) -> None:
+        driven = self._driven.get(run_id)
+        if driven is not None:
+            now = self._clock.now()
             step = advance.run_out(driven.run, now) if isinstance(alarm, fx.WakeRun) else advance.wake(driven.run, alarm, now)
             self._perform(driven, step)
-        if self._alarms:
-            self._arm(self._alarms[0][0])
 
     # ---------------------------------------------------------------- the store and its leases
 
