@@ -119,5 +119,6 @@ def _forms(secret: str) -> set[bytes]:
             end = len(coded) - (0 if (shift + len(raw)) % 3 == 0 else 1)
             if end - start >= 2 * MINIMUM or (shift == 0 and end - start >= MINIMUM):
                 found.add(coded[start:end])
-    found.add(base64.b64encode(raw))
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        found |= {encode(raw), encode(raw).rstrip(b"=")}
     return {form for form in found if len(form) >= MINIMUM}

@@ -40,6 +40,11 @@ class Resource(pydantic.BaseModel):
     def close(self) -> None:
         """Let go of what `start` took."""
 
+    @pydantic.field_validator("*", mode="wrap")
+    @classmethod
+    def _secrets_stay_names(cls, value: Any, check: pydantic.ValidatorFunctionWrapHandler) -> Any:
+        return value if type(value) is SecretName else check(value)
+
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         return self._read_secret(name, value) if type(value) is SecretName else value

@@ -18,7 +18,13 @@ from tidemill.errors import nearest
 
 __all__ = ["UNKNOWN", "Signature", "call_with"]
 
-UNKNOWN: Any = inspect.Parameter.empty  # the type of what carries no annotation, or one that cannot be resolved
+
+class _NotDeclared:
+    def __repr__(self) -> str:
+        return "not declared"
+
+
+UNKNOWN: Any = _NotDeclared()  # the type of what carries no annotation, or one that cannot be resolved
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

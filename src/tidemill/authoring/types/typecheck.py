@@ -121,7 +121,7 @@ def _classes_fit(returned: Any, expected: Any, depth: int) -> bool:
 
 def _arguments_fit(returned: Any, expected: Any, have: type, want: type, depth: int) -> bool:
     given, taken = get_args(returned), get_args(expected)
-    if not taken or (not given and (have.__module__ == "builtins" or getattr(have, "__parameters__", ()))):
+    if not taken or (not given and (have.__module__ == "builtins" or getattr(have, "__parameters__", None))):
         return True
     if not given:
         return _ask_library(returned, expected)  # class Ints(list[int])
