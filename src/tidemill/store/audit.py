@@ -1,4 +1,7 @@
-"""The oracle: what must hold of a run's row, its tasks and its log, as questions about rows. Knows no database."""
+"""The oracle: what must hold of a run's row, its tasks and its log, as questions about rows. Knows no database.
+
+The log is read twice over: by the run machine, which refuses illegal moves, and by a count of outcomes that owes it nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from typing import Any
 
 import msgspec
 
-from tidemill.errors import Corrupt
+from tidemill.errors import Corrupt, Problem
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph
-from tidemill.machine.events import Closed, Ended, Event, Finished, Handed, Inherited, Launched, Reused, Settled, Woken
+from tidemill.machine.apply import apply
+from tidemill.machine.events import Ended, Event, Reused, Settled
+from tidemill.machine.run import Run
 from tidemill.machine.states import GOOD_ENDS, RUN_ENDS, TASK_ENDS, RunState, TaskState
 from tidemill.ports import EventRow, RunRow, TaskRow, Violation
 from tidemill.store.chain import Head, link
@@ -31,18 +36,21 @@ def encoded_graph(digest: str, graph: Graph) -> bytes:
     return msgspec.json.encode(graph)
 
 
-def audit_rows(run: RunRow, head: Head, tasks: Iterable[TaskRow], events: Iterable[EventRow], *, now: float) -> Iterator[Violation]:
-    """Every promise that this run breaks. `events` in order."""
+def audit_run(
+    run: RunRow, graph: Graph | None, head: Head, *, tasks: Iterable[TaskRow], events: Iterable[EventRow], now: float
+) -> Iterator[Violation]:
+    """Every promise that this run breaks. `events` in order; without a `graph` the moves in them are not checked."""
     yield from _of_run(run, now)
-    log = _Log(run.id)
+    log = _Log(run.id, graph)
     for entry in events:
         yield from log.read(entry)
-    if log.n != head.n or log.chain != head.chain:
-        yield _broken("log-ends-elsewhere", run.id, f"its row says that the log ends with entry {head.n}, and the last one there is {log.n}")
-    if run.state in RUN_ENDS and log.n and not log.finished:
-        yield _broken("ended-without-event", run.id, f"it is {run.state}, and its log does not say that it finished")
+    if (log.n, log.chain) != head:
+        yield _broken("log-ends-elsewhere", run.id, f"its row says that the log ends with entry {head.n}, and the last one is {log.n}")
+    machine = log.machine
+    if machine is not None and log.n and RUN_ENDS & {machine.state, run.state} and machine.state is not run.state:
+        yield _broken("run-differs-from-log", run.id, f"its row says {run.state}, and its log {machine.state}")
     for task in tasks:
-        yield from _of_task(run, task, log)
+        yield from _of_task(run, task, machine)
 
 
 def _broken(rule: str, run: str, detail: str) -> Violation:
@@ -57,34 +65,44 @@ def _of_run(run: RunRow, now: float) -> Iterator[Violation]:
     if run.owner is None and run.state is not RunState.QUEUED and run.epoch == 0:
         yield _broken("unfinished-without-owner", run.id, f"it is {run.state}, and no engine ever drove it")
     if run.owner is not None and (run.lease_until is None or run.lease_until < now - LATE):
-        since = "for ever" if run.lease_until is None else f"{now - run.lease_until:.0f} s"
-        yield _broken("lease-over", run.id, f"it is {run.state}, its engine {run.owner} has been silent {since}, and none took it up")
+        silent = "for ever" if run.lease_until is None else f"for {now - run.lease_until:.0f} s"
+        yield _broken("lease-over", run.id, f"it is {run.state}; its engine {run.owner} has been silent {silent}, and none took it up")
 
 
-def _of_task(run: RunRow, task: TaskRow, log: _Log) -> Iterator[Violation]:
+def _of_task(run: RunRow, task: TaskRow, machine: Run | None) -> Iterator[Violation]:
     name = f"task {task.place}[{task.unit}]"
     if run.state in RUN_ENDS and task.state not in TASK_ENDS:
         yield _broken("unfinished-in-ended-run", run.id, f"{name} is {task.state}, and the run is {run.state}")
     if task.state in GOOD_ENDS and task.output is None and task.size is None:
         yield _broken("success-without-result", run.id, f"{name} is {task.state}, and has no result")
-    logged = log.ends.get((task.place, task.unit))
-    if logged is not None and task.size is None and logged is not task.state:
-        yield _broken("row-differs-from-log", run.id, f"{name} is {task.state}, and its log says {logged}")
+    logged = None if machine is None else _in_log(machine, task)
+    if logged is not None and logged is not task.state and TASK_ENDS & {logged, task.state}:
+        yield _broken("task-differs-from-log", run.id, f"{name} is {task.state}, and its log says {logged}")
+
+
+def _in_log(machine: Run, task: TaskRow) -> TaskState | None:
+    place = machine.places.get(task.place)
+    if place is None:
+        return TaskState.WAITING  # the log knows nothing of it
+    if task.unit == 0:
+        return place.units[0].state if place.units and not place.mapped else place.state
+    return place.units[task.unit - 1].state if task.unit <= len(place.units) else TaskState.WAITING
 
 
 class _Log:
-    """What the log of one run says, as it is read: the end of every unit, and the hash so far."""
+    """What the log of one run says, as it is read."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, graph: Graph | None) -> None:
         self.run = run
         self.n = 0
         self.chain = ""
-        self.finished = False
-        self.ends: dict[tuple[str, int], TaskState] = {}
+        self.machine = None if graph is None else Run(run, graph)
+        self._outcomes: set[tuple[str, int]] = set()
 
     def read(self, entry: EventRow) -> Iterator[Violation]:
         if entry.n != self.n + 1:
             yield _broken("hole-in-log", self.run, f"entry {self.n + 1} is missing; the next one there is {entry.n}")
+            self.machine = None  # what follows from a missing entry proves nothing
         elif entry.chain != link(self.chain, entry.n, entry.kind, entry.body):
             yield _broken("hash-does-not-fit", self.run, f"entry {entry.n} is not what was written")
         self.n, self.chain = entry.n, entry.chain
@@ -92,42 +110,28 @@ class _Log:
             event = _read(entry.body)
         except msgspec.MsgspecError as error:
             yield _broken("unreadable-entry", self.run, f"entry {entry.n} ({entry.kind}) cannot be read: {error}")
+            self.machine = None
             return
-        if self.finished:
-            yield _broken("event-after-end", self.run, f"entry {entry.n} ({entry.kind}) follows the end of the run")
-        if isinstance(event, Finished):
-            self.finished = True
-        for unit, state, outcome in _moves(event):
-            key = (event.place, unit) if not isinstance(event, Inherited) else unit
-            yield from self._move(entry, key, state, accepted=outcome)
+        yield from self._count(entry, event)
+        if self.machine is not None:
+            try:
+                apply(self.machine, event)
+            except (Problem, LookupError, ValueError) as error:
+                what = error.what if isinstance(error, Problem) else f"it names {error}, which is not there"
+                yield _broken("illegal-move", self.run, f"entry {entry.n} ({entry.kind}): {what}")
+                self.machine = None
 
-    def _move(self, entry: EventRow, key: Any, state: TaskState | None, *, accepted: bool) -> Iterator[Violation]:
-        before = self.ends.get(key)
-        if before is not None:
-            rule = "two-outcomes" if accepted and state in TASK_ENDS else "left-a-final-state"
-            yield _broken(rule, self.run, f"entry {entry.n} ({entry.kind}) moves {key[0]}[{key[1]}], which was {before} for good")
-        elif state is not None and state in TASK_ENDS:
-            self.ends[key] = state
+    def _count(self, entry: EventRow, event: Any) -> Iterator[Violation]:
+        """More than one accepted outcome of a unit."""
+        for n in _ended_by(event):
+            unit = (event.place, n)
+            if unit in self._outcomes:
+                yield _broken("two-outcomes", self.run, f"entry {entry.n} ({entry.kind}) ends {event.place}[{n}], which had ended")
+            self._outcomes.add(unit)
 
 
-def _moves(event: Any) -> Iterator[tuple[Any, TaskState | None, bool]]:
-    """What an event does to units: (unit, the state it ends in or None, whether it is an accepted outcome)."""
+def _ended_by(event: Any) -> list[int]:
     if isinstance(event, Settled):
         again = {n for n, _ in event.retries}
-        for outcome in event.outcomes:
-            end = TaskState.SUCCEEDED if outcome.failure is None else None if outcome.n in again else TaskState.FAILED
-            yield outcome.n, end, True
-    elif isinstance(event, Launched):
-        yield from ((n, None, False) for n, _ in event.starts)
-    elif isinstance(event, Handed):
-        yield from ((n, None, False) for n, _ in event.units)
-    elif isinstance(event, Woken):
-        yield from ((n, None, False) for n in event.units)
-    elif isinstance(event, Reused):
-        yield from ((n, TaskState.REUSED, True) for n, _ in event.units)
-    elif isinstance(event, Ended):
-        yield from ((n, state, False) for n, state in event.units)
-    elif isinstance(event, Closed):
-        yield 0, event.state, False
-    elif isinstance(event, Inherited):
-        yield from (((place, n), TaskState.REUSED, True) for place, units in event.units.items() for n, _ in units)
+        return [outcome.n for outcome in event.outcomes if outcome.n not in again]
+    return [n for n, _ in event.units] if isinstance(event, Reused | Ended) else []

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Dialect, Executable, Select, Table, bindparam, column, select
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from tidemill.store.tables import SCHEMA, metadata, version
@@ -105,9 +105,9 @@ class Compiler:
 
     def schema(self) -> list[str]:
         """The statements that make an empty database a store, and stamp it."""
-        made = [CreateTable(table) for table in metadata.sorted_tables]
-        indexes = [CreateIndex(index) for table in metadata.sorted_tables for index in sorted(table.indexes, key=lambda i: str(i.name))]
-        texts = [str(step.compile(dialect=self._dialect)) for step in (*made, *indexes)]
+        made: list[ExecutableDDLElement] = [CreateTable(table) for table in metadata.sorted_tables]
+        made += [CreateIndex(index) for table in metadata.sorted_tables for index in sorted(table.indexes, key=lambda i: str(i.name))]
+        texts = [str(step.compile(dialect=self._dialect)) for step in made]
         return [*texts, f"INSERT INTO {version.name} VALUES ('{SCHEMA}')"]  # noqa: S608 - both are constants of ours
 
 

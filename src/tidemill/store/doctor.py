@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
+from tidemill.errors import Unknown
+from tidemill.graph.nodes import Graph
 from tidemill.ports import EventRow, TaskRow, Violation
 from tidemill.store import events, runs, tasks
-from tidemill.store.audit import audit_rows
+from tidemill.store.audit import audit_run
 from tidemill.store.chain import Head
 from tidemill.store.connect import Database
 from tidemill.store.tables import attempts as attempts_table
@@ -50,9 +52,17 @@ def audit(database: Database, *, now: float) -> list[Violation]:
     while page := database.read(lambda session, a=after: session.rows(_RUNS, after=a)):  # type: ignore[misc]
         for told in page:
             run, head = runs.row(told[:-2]), Head(*told[-2:])
-            found += audit_rows(run, head, _tasks(database, run.id), _events(database, run.id), now=now)
+            rows, log = _tasks(database, run.id), _events(database, run.id)
+            found += audit_run(run, _graph(database, run.graph), head, tasks=rows, events=log, now=now)
         after = page[-1][0]
     return found
+
+
+def _graph(database: Database, digest: str) -> Graph | None:
+    try:
+        return database.read(lambda session: runs.graph(session, digest))
+    except Unknown:  # told of by a question of its own
+        return None
 
 
 def _tasks(database: Database, run: str) -> Iterator[TaskRow]:

@@ -24,6 +24,7 @@ def text(value: str) -> str:
 
 
 def to_json(value: object) -> str:
+    """JSON as text."""
     return to_bytes(value).decode()
 
 
@@ -52,6 +53,7 @@ def number_or_text(value: float | str | None) -> str | None:
 
 
 def from_number_or_text(told: str | None) -> Any:
+    """What `number_or_text` was given."""
     if told is None:
         return None
     return told[1:] if told[0] == "s" else float(told[1:])

@@ -16,11 +16,17 @@ EVENTS = Bulk(events, leave_out=("seq",), replace=False)
 PAGE = 200  # entries read at once
 
 _FIELDS = [events.c.run, events.c.n, events.c.kind, events.c.at, events.c.body, events.c.seq, events.c.chain]
-OF_RUN = select(*_FIELDS).where(events.c.run == bindparam("run"), events.c.n > bindparam("after")).order_by(events.c.n).limit(bindparam("most"))
+OF_RUN = (
+    select(*_FIELDS)
+    .where(events.c.run == bindparam("run"), events.c.n > bindparam("after"))
+    .order_by(events.c.n)
+    .limit(bindparam("most"))
+)
 OF_ALL = select(*_FIELDS).where(events.c.seq > bindparam("after")).order_by(events.c.seq).limit(bindparam("most"))
 
 
 def row(found: Sequence[Any]) -> EventRow:
+    """The entry of a tuple with the columns `_FIELDS`."""
     run, n, kind, at, body, seq, chain = found
     return EventRow(run=run, n=n, kind=kind, at=at, body=bytes(body), seq=seq, chain=chain)
 

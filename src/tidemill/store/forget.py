@@ -32,7 +32,7 @@ _DIGEST = re.compile(rb'"digest":"([^"\\]+)"')
 
 def forget_some(session: Session, *, ended_before: float, keep_per_flow: int) -> list[str]:
     """Delete the oldest of such runs, at most `AT_ONCE`, each with all that belongs to it; return their ids."""
-    ids = [id for (id,) in session.rows(_OLD, before=ended_before, keep=keep_per_flow)]
+    ids = [old for (old,) in session.rows(_OLD, before=ended_before, keep=keep_per_flow)]
     if ids:
         asked = {"ids": msgspec.json.encode(ids).decode()}
         session.each([(statement, asked) for statement in (*_DELETE, _DELETE_RUNS)])
@@ -64,7 +64,8 @@ def live(database: Database) -> Iterator[str]:
     seen: set[str] = set()
     for first, later in _NAMED:
         count = len(first.selected_columns) - 1
-        statement, values = first, {}
+        statement: Select[Any] = first
+        values: dict[str, Any] = {}
         while found := database.read(lambda session, s=statement, v=values: session.rows(s, **v)):  # type: ignore[misc]
             for told in found:
                 text = told[-1]

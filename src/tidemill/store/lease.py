@@ -58,6 +58,7 @@ _DRIVERS = select(engines).order_by(engines.c.started_at.desc(), engines.c.id.de
 
 
 def claim(session: Session, engine: str, *, now: float, until: float, limit: int, only: str | None) -> list[RunRow]:
+    """Give `engine` free runs, each with the next epoch."""
     if session.again:
         # The answer to a claim may have been lost with the connection: engine and end of the lease say that it was this one.
         before = [run for run in map(runs.row, session.rows(_TAKEN, engine=engine, until=until)) if only in (None, run.id)]
@@ -66,7 +67,7 @@ def claim(session: Session, engine: str, *, now: float, until: float, limit: int
     if limit < 1:
         return []
     found = session.rows(FREE, now=now, most=limit) if only is None else session.rows(_FREE_ONLY, now=now, only=only)
-    ids = {id for (id,) in found}
+    ids = {free for (free,) in found}
     if not ids:
         return []
     session.each([(_TAKE, {"ids": msgspec.json.encode(sorted(ids)).decode(), "engine": engine, "until": until})])
@@ -74,6 +75,7 @@ def claim(session: Session, engine: str, *, now: float, until: float, limit: int
 
 
 def renew(session: Session, engine: EngineRow, *, until: float) -> list[RunRow]:
+    """Prolong what `engine` holds, and note that it lives."""
     seen = (engine.id, engine.host, engine.pid, engine.started_at, engine.seen_at, encoding.text(engine.command))
     session.put(_ENGINES, [seen])
     session.each([(_PROLONG, {"engine": engine.id, "until": until})])
@@ -81,18 +83,20 @@ def renew(session: Session, engine: EngineRow, *, until: float) -> list[RunRow]:
 
 
 def release(session: Session, engine: str, given_up: Sequence[str]) -> None:
+    """Take the owner off those of these runs that `engine` holds."""
     session.each([(_LET_GO, {"ids": msgspec.json.encode(list(given_up)).decode(), "engine": engine})])
 
 
 def ask_cancel(session: Session, run: str, *, by: str, because: str) -> RunRow:
     """The first who asks is remembered; of an ended run nothing is changed."""
-    id = runs.find(session, run).id
-    session.each([(_ASK, {"run": id, "asked": encoding.text(f"{by}: {because}" if because else by)})])
-    return runs.find(session, id)
+    found = runs.find(session, run)
+    session.each([(_ASK, {"run": found.id, "asked": encoding.text(f"{by}: {because}" if because else by)})])
+    return runs.find(session, found.id)
 
 
 def drivers(session: Session) -> list[EngineRow]:
+    """The thousand newest engines."""
     return [
-        EngineRow(id=id, host=host, pid=pid, started_at=started, seen_at=seen, command=command)
-        for id, host, pid, started, seen, command in session.rows(_DRIVERS)
+        EngineRow(id=name, host=host, pid=pid, started_at=started, seen_at=seen, command=command)
+        for name, host, pid, started, seen, command in session.rows(_DRIVERS)
     ]

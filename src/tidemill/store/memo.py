@@ -22,11 +22,13 @@ RECALL = select(memos).where(
 
 
 def values(row: MemoRow) -> tuple[Any, ...]:
+    """The tuple of a memo."""
     handle, parts = encoding.to_json(row.handle), encoding.to_json(row.parts)
     return (row.key, row.node, handle, row.at, row.run, parts, row.seconds, row.expires_at)
 
 
 def row(found: Sequence[Any]) -> MemoRow:
+    """The memo of a tuple."""
     key, node, handle, at, run, parts, seconds, expires = found
     return MemoRow(
         key=key,
@@ -41,6 +43,7 @@ def row(found: Sequence[Any]) -> MemoRow:
 
 
 def recall(session: Session, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:
+    """Those of `keys` that are remembered at `now`."""
     found: dict[str, MemoRow] = {}
     for start in range(0, len(keys), AT_ONCE):
         asked = msgspec.json.encode(list(keys[start : start + AT_ONCE])).decode()

@@ -30,7 +30,7 @@ from tidemill.ports import (
     TaskRow,
     Violation,
 )
-from tidemill.store.audit import audit_rows, encoded_graph
+from tidemill.store.audit import audit_run, encoded_graph
 from tidemill.store.chain import START, Head, extend, verified
 from tidemill.store.encoding import text
 from tidemill.store.pages import after_run, after_task
@@ -129,8 +129,8 @@ class MemoryStore:
         for memo in commit.memos:
             self._memos[memo.key] = _copy(memo, parts=dict(memo.parts))
         if commit.change is not None:
-            changed = {name: value for name in commit.change.__struct_fields__ if (value := getattr(commit.change, name)) is not msgspec.UNSET}
-            of.run = _clean_run(_copy(of.run, **changed))
+            given = {name: getattr(commit.change, name) for name in commit.change.__struct_fields__}
+            of.run = _clean_run(_copy(of.run, **{name: value for name, value in given.items() if value is not msgspec.UNSET}))
         return True
 
     def claim(self, engine: str, *, now: float, until: float, limit: int, only: str | None = None) -> list[RunRow]:
@@ -252,11 +252,12 @@ class MemoryStore:
         with self._mutex:
             good = [run for run in self._newest() if run.flow == flow and run.state is RunState.SUCCEEDED][:runs]
             for run in good:
-                rows = [("", run), *((place, task) for (place, unit), task in self._of[run.id].tasks.items() if unit == 0)]
-                for place, row in rows:
-                    done = row.state in (RunState.SUCCEEDED, TaskState.SUCCEEDED)
-                    if done and row.started_at is not None and row.ended_at is not None:
-                        spans.setdefault(place, []).append(row.ended_at - row.started_at)
+                times = [("", run.started_at, run.ended_at)]
+                nodes = (task for task in self._of[run.id].tasks.values() if task.unit == 0 and task.state is TaskState.SUCCEEDED)
+                times += [(task.place, task.started_at, task.ended_at) for task in nodes]
+                for place, started, ended in times:
+                    if started is not None and ended is not None:
+                        spans.setdefault(place, []).append(ended - started)
         return {place: median(found) for place, found in spans.items()}
 
     def recall(self, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:
@@ -299,11 +300,11 @@ class MemoryStore:
 
     def audit(self, *, now: float) -> list[Violation]:
         with self._mutex:
-            return [
-                violation
-                for of in list(self._of.values())
-                for violation in audit_rows(of.run, of.head, list(of.tasks.values()), of.events, now=now)
-            ]
+            found: list[Violation] = []
+            for of in self._of.values():
+                graph = self._graphs.get(of.run.graph)
+                found += audit_run(of.run, graph, of.head, tasks=list(of.tasks.values()), events=of.events, now=now)
+            return found
 
     def engines(self) -> list[EngineRow]:
         with self._mutex:

@@ -51,7 +51,7 @@ class PostgresDatabase:
         self._dialect = dialect(paramstyle="format")  # type: ignore[no-untyped-call]
         try:
             parsed = make_url(url)
-            _, self._arguments = self._dialect.create_connect_args(parsed)
+            _, self._arguments = self._dialect.create_connect_args(parsed)  # type: ignore[no-untyped-call]
         except Exception as error:  # whatever the parser finds
             raise BadSetting(
                 "The store's URL cannot be read.", why=str(error), mend="Write postgresql+psycopg://user:password@host:5432/database."
@@ -227,7 +227,7 @@ class PostgresDatabase:
         found = self._bulk.get(id(bulk))
         if found is None:
             whole = bulk.replace and not any(isinstance(column.type, LargeBinary) for column in bulk.table.columns)
-            statement = _from_json(bulk) if whole else insert(bulk.table).values({name: None for name in bulk.columns})
+            statement = _from_json(bulk) if whole else insert(bulk.table).values(dict.fromkeys(bulk.columns))
             found = self._bulk[id(bulk)] = (bulk, self._compile.compile(statement).sql, whole)
         return found[1:]
 
@@ -237,7 +237,9 @@ class PostgresSession:
 
     __slots__ = ("_connection", "_database", "_pipeline", "again")
 
-    def __init__(self, connection: psycopg.Connection[Any], database: PostgresDatabase, pipeline: psycopg.Pipeline | None, *, again: bool) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], database: PostgresDatabase, pipeline: psycopg.Pipeline | None, *, again: bool
+    ) -> None:
         self._connection = connection
         self._database = database
         self._pipeline = pipeline

@@ -116,7 +116,7 @@ class StoreFailed(Problem):
         super().__init__(
             f"The database {where} refused; nothing was changed.",
             why=f"It said: {cause}.",
-            mend="See `tidemill doctor`. If the disk or the server is healthy, this is a fault of Tidemill: please report it with this text.",
+            mend="See `tidemill doctor`. If disk and server are healthy, please report this text.",
         )
 
 

@@ -14,9 +14,11 @@ _SHOWN = select(refs.c.name, refs.c.version).where(refs.c.environment == bindpar
 
 
 def move(session: Session, environment: str, shown: Mapping[str, str], *, run: str, now: float) -> None:
+    """Let names show versions."""
     # In the order of names, so that two who move the same ones wait for each other instead of locking each other out.
     session.put(_REFS, [(environment, name, version, run, now) for name, version in sorted(shown.items())])
 
 
 def shown(session: Session, environment: str) -> dict[str, str]:
-    return {name: version for name, version in session.rows(_SHOWN, environment=environment)}
+    """What every name shows."""
+    return {name: version for name, version in session.rows(_SHOWN, environment=environment)}  # noqa: C416 - rows are tuples, and typed so

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -95,6 +95,7 @@ def create(session: Session, run: RunRow, graph: Graph, events: Sequence[EventRo
 
 
 def graph(session: Session, digest: str) -> Graph:
+    """The graph of that digest. Raises `Unknown`."""
     if not (found := session.rows(_graph, digest=digest)):
         raise Unknown("graph", digest, known=())
     return _read_graph(found[0][0])
@@ -143,7 +144,7 @@ def listing(which: RunFilter, page: Page) -> tuple[Select[Any], dict[str, Any]]:
     return statement, given | {f"state{n}": state.value for n, state in enumerate(which.states)} | {"most": page.limit}
 
 
-_CHANGES = {
+_CHANGES: dict[str, Callable[[Any], Any]] = {
     "state": lambda state: state.value,
     "because": encoding.text,
     "counts": encoding.to_json,
@@ -156,7 +157,8 @@ _CHANGES = {
 @cache
 def _fence(names: tuple[str, ...]) -> Update:
     changed = {runs.c[name]: bindparam(f"new_{name}", type_=runs.c[name].type) for name in ("n", "chain", *names)}
-    return update(runs).where(runs.c.id == bindparam("run"), runs.c.epoch == bindparam("epoch"), runs.c.n == bindparam("last")).values(changed)
+    as_expected = [runs.c.id == bindparam("run"), runs.c.epoch == bindparam("epoch"), runs.c.n == bindparam("last")]
+    return update(runs).where(*as_expected).values(changed)
 
 
 _FENCE = _fence(())

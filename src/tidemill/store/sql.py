@@ -20,9 +20,10 @@ from tidemill.ports import (
     TaskRow,
     Violation,
 )
-from tidemill.store import doctor, forget, lease, memo, tasks
+
 # The port's words for its arguments are those of these modules.
 from tidemill.store import commits as _commits
+from tidemill.store import doctor, forget, lease, memo, tasks
 from tidemill.store import events as _events
 from tidemill.store import refs as _refs
 from tidemill.store import runs as _runs

@@ -53,7 +53,7 @@ class SqliteDatabase:
         self._writer: sqlite3.Connection | None = None
         self._readers: LifoQueue[sqlite3.Connection] = LifoQueue(IDLE_READERS)
         self._drives = lock
-        _prepare_file(path)
+        prepare_file(path)
         self._lock = FileLock(path, command=command) if lock else None
         try:
             self._open()
@@ -233,7 +233,7 @@ class SqliteSession:
 
 
 def _upsert(bulk: Bulk) -> Executable:
-    statement = insert(bulk.table).values({name: None for name in bulk.columns})
+    statement = insert(bulk.table).values(dict.fromkeys(bulk.columns))
     if not bulk.replace:
         return statement
     changed = {name: statement.excluded[name] for name in bulk.columns if name not in bulk.keys}
@@ -248,7 +248,7 @@ def _found_version(connection: sqlite3.Connection) -> str | None:
     return str(found[0]) if found else ""
 
 
-def _prepare_file(path: Path) -> None:
+def prepare_file(path: Path) -> None:
     """Make the file, and its folder, for this user only. Those that exist keep their rights."""
     try:
         if not path.parent.exists():

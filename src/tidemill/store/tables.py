@@ -5,7 +5,21 @@ Text is ordered by code point everywhere (collation "C"), so that a page ends at
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Double, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy import literal_column as literal
 
 from tidemill.machine.states import RUN_ENDS, RunState
@@ -175,4 +189,6 @@ engines = Table(
     sqlite_with_rowid=False,
 )
 
-version = Table("tidemill_version", metadata, Column("version_num", Text, primary_key=True))
+# As Alembic would make it.
+_VERSION = PrimaryKeyConstraint("version_num", name="tidemill_version_pkc")
+version = Table("tidemill_version", metadata, Column("version_num", String(32), nullable=False), _VERSION)

@@ -38,6 +38,7 @@ _text, _json = encoding.text, encoding.to_bytes
 
 
 def values(row: TaskRow) -> tuple[Any, ...]:
+    """The tuple of a task."""
     # The hot path: 200 of these per commit. Most names are ASCII, most becauses empty, most failures None.
     name, because, output, failure = row.name, row.because, row.output, row.failure
     return (
@@ -61,6 +62,7 @@ def values(row: TaskRow) -> tuple[Any, ...]:
 
 
 def row(found: Sequence[Any]) -> TaskRow:
+    """The task of a tuple."""
     run, place, unit, task, state, name, attempt, size, because, ready, started, ended, cpu, memory, output, failure = found
     return TaskRow(
         run=run,
@@ -83,11 +85,13 @@ def row(found: Sequence[Any]) -> TaskRow:
 
 
 def attempt_values(row: AttemptRow) -> tuple[Any, ...]:
+    """The tuple of an attempt."""
     failure = encoding.some_json(row.failure)
     return (row.run, row.place, row.unit, row.attempt, row.started_at, row.ended_at, failure, row.cpu, row.memory)
 
 
 def attempt_row(found: Sequence[Any]) -> AttemptRow:
+    """The attempt of a tuple."""
     run, place, unit, attempt, started, ended, failure, cpu, memory = found
     return AttemptRow(
         run=run,
@@ -103,12 +107,14 @@ def attempt_row(found: Sequence[Any]) -> AttemptRow:
 
 
 def note_values(row: NoteRow) -> tuple[Any, ...]:
+    """The tuple of a note."""
     slot = 0.0 if row.kind == "progress" else row.at
     value, handle = encoding.number_or_text(row.value), encoding.some_json(row.handle)
     return (row.run, row.place, row.unit, row.attempt, row.kind, encoding.text(row.name), slot, row.at, value, handle)
 
 
 def note_row(found: Sequence[Any]) -> NoteRow:
+    """The note of a tuple."""
     run, place, unit, attempt, kind, name, _, at, value, handle = found
     return NoteRow(
         run=run,
@@ -148,6 +154,7 @@ def listing(run: str, which: TaskFilter, page: Page) -> tuple[Select[Any], dict[
 
 
 def one(session: Session, run: str, place: str, unit: int) -> TaskRow:
+    """One task. Raises `Unknown`."""
     if found := session.rows(_ONE, run=run, place=place, unit=unit):
         return row(found[0])
     name = place if unit == 0 else f"{place}[{unit}]"
@@ -155,6 +162,7 @@ def one(session: Session, run: str, place: str, unit: int) -> TaskRow:
 
 
 def counts(session: Session, run: str) -> dict[str, dict[str, int]]:
+    """Units by state, per place."""
     nodes: dict[str, dict[str, int]] = {}
     items: dict[str, dict[str, int]] = {}
     for place, state, is_node, opened, units in session.rows(COUNTS, run=run):
@@ -166,6 +174,7 @@ def counts(session: Session, run: str) -> dict[str, dict[str, int]]:
 
 
 def earlier(session: Session, run: str, place: str, unit: int) -> list[AttemptRow]:
+    """Attempts of a task that another one followed."""
     return [attempt_row(found) for found in session.rows(_ATTEMPTS, run=run, place=place, unit=unit)]
 
 
@@ -175,11 +184,11 @@ _NOTES_OF = select(notes).where(notes.c.run == bindparam("run"), notes.c.place =
 
 
 def said(session: Session, run: str, place: str | None) -> list[NoteRow]:
+    """Notes of a run, or of one place in it, in order."""
     found = session.rows(_NOTES, run=run) if place is None else session.rows(_NOTES_OF, run=run, place=place)
     return [note_row(told) for told in found]
 
 
-_SUCCEEDED = literal(f"'{TaskState.SUCCEEDED.value}'")
 LAST_RUNS = (
     select(runs.c.id, (runs.c.ended_at - runs.c.started_at).label("seconds"))
     .where(runs.c.flow == bindparam("flow"), runs.c.state == literal("'succeeded'"))
@@ -188,12 +197,14 @@ LAST_RUNS = (
 )
 SPANS = (
     select(tasks.c.place, (tasks.c.ended_at - tasks.c.started_at).label("seconds"))
-    .where(tasks.c.run == bindparam("run"), NODE, tasks.c.state == _SUCCEEDED, tasks.c.started_at.is_not(None), tasks.c.ended_at.is_not(None))
+    .where(tasks.c.run == bindparam("run"), NODE, tasks.c.state == literal("'succeeded'"))
+    .where(tasks.c.started_at.is_not(None), tasks.c.ended_at.is_not(None))
     .limit(bindparam("most"))
 )
 
 
 def durations(session: Session, flow: str, most: int) -> dict[str, float]:
+    """Median seconds per place over the last succeeded runs of `flow`."""
     spans: dict[str, list[float]] = {}
     room = DURATION_ROWS
     for run, seconds in session.rows(LAST_RUNS, flow=flow, most=most):

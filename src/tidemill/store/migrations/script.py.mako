@@ -1,0 +1,16 @@
+"""${message}
+
+Additive: a process of the version before goes on beside it. Populated databases are upgraded in tests/migration.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
