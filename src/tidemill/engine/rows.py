@@ -133,7 +133,7 @@ def _settled(run: Run, event: ev.Settled, commit: Commit) -> None:
                 memory=o.memory,
                 output=o.handle,
                 failure=o.failure,
-            )  # fmt: skip
+            )
         )
         if unit.state is TaskState.RETRYING:
             commit.attempts.append(_attempt(run, place, o))
