@@ -27,18 +27,18 @@ def open_store(url: str, *, lock: bool = True, command: str = "") -> Store:
     if scheme == "memory":
         return MemoryStore()
     if scheme == "sqlite":
-        from tidemill.store.sql import SqlStore
-        from tidemill.store.sqlite import SqliteDatabase
+        from tidemill.store.databases.sqlite import SqliteDatabase
+        from tidemill.store.sql.store import SqlStore
 
         return SqlStore(SqliteDatabase(sqlite_path(url), lock=lock, command=command))
     if scheme in ("postgresql", "postgres"):
         try:
-            from tidemill.store.postgres import PostgresDatabase
+            from tidemill.store.databases.postgres import PostgresDatabase
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in ("psycopg", "psycopg_binary", "psycopg_c"):
                 raise
             raise DriverMissing from error
-        from tidemill.store.sql import SqlStore
+        from tidemill.store.sql.store import SqlStore
 
         return SqlStore(PostgresDatabase(url))
     raise _bad(url)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tidemill.store.databases.tables import SCHEMA
 from tidemill.store.problems import Foreign, SchemaNewer, SchemaOlder
-from tidemill.store.tables import SCHEMA
 
 REVISIONS = ("0001",)  # all, oldest first; the last is SCHEMA
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from tidemill.store.tables import metadata, version
+from tidemill.store.databases.tables import metadata, version
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -15,11 +15,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from tidemill.store.filelock import FileLock
+from tidemill.store.databases.filelock import FileLock
+from tidemill.store.databases.sqlite import prepare_file
+from tidemill.store.databases.sqlite import problem as sqlite_problem
+from tidemill.store.databases.tables import SCHEMA, metadata, version
 from tidemill.store.problems import DriverMissing, Foreign, SchemaNewer
-from tidemill.store.sqlite import prepare_file
-from tidemill.store.sqlite import problem as sqlite_problem
-from tidemill.store.tables import SCHEMA, metadata, version
 from tidemill.store.versions import REVISIONS
 
 _ONE_AT_A_TIME = 7_046_029_254_386_354  # advisory: the lock under which tables are made
@@ -54,7 +54,7 @@ def _on_postgres(url: str) -> list[str]:
         import psycopg  # an optional extra
     except ModuleNotFoundError as error:
         raise DriverMissing from error
-    from tidemill.store.postgres import problem  # it needs the extra
+    from tidemill.store.databases.postgres import problem  # it needs the extra
 
     parsed = sa.make_url(url).set(drivername="postgresql+psycopg")
     where = parsed.render_as_string(hide_password=True)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.functions import FunctionElement
 
-from tidemill.store.tables import SCHEMA, metadata, version
+from tidemill.store.databases.tables import SCHEMA, metadata, version
 
 T = TypeVar("T")
 Rows = list[tuple[Any, ...]]

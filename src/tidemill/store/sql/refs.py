@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import bindparam, select
 
-from tidemill.store.connect import Bulk, Session
-from tidemill.store.tables import refs
+from tidemill.store.databases.connect import Bulk, Session
+from tidemill.store.databases.tables import refs
 
 _REFS = Bulk(refs)
 _SHOWN = select(refs.c.name, refs.c.version).where(refs.c.environment == bindparam("environment")).order_by(refs.c.name)

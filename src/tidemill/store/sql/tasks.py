@@ -14,9 +14,9 @@ from tidemill.errors import Unknown
 from tidemill.machine.states import TaskState
 from tidemill.ports import AttemptRow, NoteRow, Page, TaskFilter, TaskRow
 from tidemill.store import encoding
-from tidemill.store.connect import Bulk, Session
+from tidemill.store.databases.connect import Bulk, Session
+from tidemill.store.databases.tables import NODE, attempts, notes, runs, tasks
 from tidemill.store.pages import after_task
-from tidemill.store.tables import NODE, attempts, notes, runs, tasks
 
 TASKS = Bulk(tasks)
 ATTEMPTS = Bulk(attempts)

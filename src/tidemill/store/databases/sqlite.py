@@ -19,8 +19,8 @@ from sqlalchemy import Executable
 from sqlalchemy.dialects.sqlite import dialect, insert
 
 from tidemill.errors import Problem
-from tidemill.store.connect import Bulk, Compiler, Ready, Rows, Session
-from tidemill.store.filelock import FileLock
+from tidemill.store.databases.connect import Bulk, Compiler, Ready, Rows, Session
+from tidemill.store.databases.filelock import FileLock
 from tidemill.store.problems import (
     Foreign,
     LostWrites,

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, bindparam, delete, func, select, tuple_
 
-from tidemill.store.connect import Database, Session, each_text
-from tidemill.store.tables import ENDED, among, attempts, events, graphs, memos, notes, refs, runs, tasks
+from tidemill.store.databases.connect import Database, Session, each_text
+from tidemill.store.databases.tables import ENDED, among, attempts, events, graphs, memos, notes, refs, runs, tasks
 
 AT_ONCE = 100  # runs deleted in one transaction
 PAGE = 500

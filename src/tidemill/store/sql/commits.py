@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select
 
 from tidemill.ports import Commit
-from tidemill.store import memo, runs, tasks
 from tidemill.store.chain import Chained, Head, extend
-from tidemill.store.connect import Session
-from tidemill.store.events import EVENTS, OF_RUN
+from tidemill.store.databases.connect import Session
+from tidemill.store.databases.tables import runs as table
 from tidemill.store.problems import OutOfStep
-from tidemill.store.tables import runs as table
+from tidemill.store.sql import memo, runs, tasks
+from tidemill.store.sql.events import EVENTS, OF_RUN
 
 _END = select(table.c.epoch, table.c.n, table.c.chain).where(table.c.id == bindparam("run"))
 

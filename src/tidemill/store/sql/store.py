@@ -20,15 +20,15 @@ from tidemill.ports import (
     TaskRow,
     Violation,
 )
+from tidemill.store.chain import Head
+from tidemill.store.databases.connect import Database
 
 # The port's words for its arguments are those of these modules.
-from tidemill.store import commits as _commits
-from tidemill.store import doctor, forget, lease, memo, tasks
-from tidemill.store import events as _events
-from tidemill.store import refs as _refs
-from tidemill.store import runs as _runs
-from tidemill.store.chain import Head
-from tidemill.store.connect import Database
+from tidemill.store.sql import commits as _commits
+from tidemill.store.sql import doctor, forget, lease, memo, tasks
+from tidemill.store.sql import events as _events
+from tidemill.store.sql import refs as _refs
+from tidemill.store.sql import runs as _runs
 
 HEADS = 10_000  # ends of logs that are remembered
 

@@ -10,15 +10,15 @@ from sqlalchemy import bindparam, func, select
 from tidemill.errors import Unknown
 from tidemill.graph.nodes import Graph
 from tidemill.ports import EventRow, TaskRow, Violation
-from tidemill.store import events, runs, tasks
 from tidemill.store.audit import audit_run
 from tidemill.store.chain import Head
-from tidemill.store.connect import Database
-from tidemill.store.tables import attempts as attempts_table
-from tidemill.store.tables import events as events_table
-from tidemill.store.tables import graphs, notes
-from tidemill.store.tables import runs as table
-from tidemill.store.tables import tasks as tasks_table
+from tidemill.store.databases.connect import Database
+from tidemill.store.databases.tables import attempts as attempts_table
+from tidemill.store.databases.tables import events as events_table
+from tidemill.store.databases.tables import graphs, notes
+from tidemill.store.databases.tables import runs as table
+from tidemill.store.databases.tables import tasks as tasks_table
+from tidemill.store.sql import events, runs, tasks
 
 PAGE = 1000
 

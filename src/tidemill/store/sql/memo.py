@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, or_, select
 
 from tidemill.ports import MemoRow
 from tidemill.store import encoding
-from tidemill.store.connect import Bulk, Session, each_text
-from tidemill.store.tables import memos
+from tidemill.store.databases.connect import Bulk, Session, each_text
+from tidemill.store.databases.tables import memos
 
 MEMOS = Bulk(memos)
 AT_ONCE = 1000  # keys asked for in one query

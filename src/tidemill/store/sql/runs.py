@@ -16,10 +16,10 @@ from tidemill.ports import EventRow, Page, RunChange, RunFilter, RunRow
 from tidemill.store import encoding
 from tidemill.store.audit import encoded_graph
 from tidemill.store.chain import START, extend
-from tidemill.store.connect import Bulk, Session
-from tidemill.store.events import EVENTS
+from tidemill.store.databases.connect import Bulk, Session
+from tidemill.store.databases.tables import graphs, runs
 from tidemill.store.pages import after_run
-from tidemill.store.tables import graphs, runs
+from tidemill.store.sql.events import EVENTS
 
 FIELDS = tuple(name for name in runs.columns.keys() if name not in ("n", "chain"))  # noqa: SIM118 - not a dict
 COLUMNS = [runs.c[name] for name in FIELDS]

@@ -22,9 +22,9 @@ from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from tidemill.errors import BadSetting, Problem
-from tidemill.store.connect import Bulk, Compiler, Ready, Rows, Session
+from tidemill.store.databases.connect import Bulk, Compiler, Ready, Rows, Session
+from tidemill.store.databases.tables import metadata, version
 from tidemill.store.problems import Foreign, StoreAway, StoreBusy, StoreFailed, StoreFull, StoreReadOnly
-from tidemill.store.tables import metadata, version
 from tidemill.store.versions import check_version
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, select
 
 from tidemill.ports import EventRow
 from tidemill.store.chain import verified
-from tidemill.store.connect import Bulk, Database
-from tidemill.store.tables import events
+from tidemill.store.databases.connect import Bulk, Database
+from tidemill.store.databases.tables import events
 
 EVENTS = Bulk(events, leave_out=("seq",), replace=False)
 PAGE = 200  # entries read at once

@@ -8,10 +8,11 @@ import msgspec
 from sqlalchemy import and_, bindparam, case, or_, select, update
 
 from tidemill.ports import EngineRow, RunRow
-from tidemill.store import encoding, runs
-from tidemill.store.connect import Bulk, Session, each_text
-from tidemill.store.tables import UNFINISHED, among, engines
-from tidemill.store.tables import runs as table
+from tidemill.store import encoding
+from tidemill.store.databases.connect import Bulk, Session, each_text
+from tidemill.store.databases.tables import UNFINISHED, among, engines
+from tidemill.store.databases.tables import runs as table
+from tidemill.store.sql import runs
 
 _ENGINES = Bulk(engines)
 

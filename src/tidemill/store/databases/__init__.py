@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL: connections, transactions, and all that differs between the two. Knows tables, but no verb of the port."""
