@@ -29,6 +29,7 @@ from tidemill.executors.far.capture import Capture
 from tidemill.executors.far.importing import import_project
 from tidemill.executors.far.limits import limit_memory
 from tidemill.executors.far.project import Project
+from tidemill.executors.far.sequential import Sequential
 from tidemill.executors.far.supervisor import Entry, Supervisor
 from tidemill.executors.frames import Unframer, Wire, frame
 from tidemill.executors.protocol import Loaded, Spec, Told, ToWorker
@@ -160,8 +161,6 @@ def _serve(entry: Entry, wire: Wire[ToWorker], tools: Toolbox, capture: Capture,
         tools.tell = lambda note: crowd.send(Told(note))
         crowd.serve()
     else:
-        from tidemill.executors.far.sequential import Sequential
-
         Sequential(wire, entry.tokens, tools, capture, growth=entry.spec.recycle_memory).serve()
 
 

@@ -99,6 +99,8 @@ class WorkerLink:
 
     def unbegun(self) -> list[Given]:
         """Take the tokens that are left and return the starts they stood for."""
+        if self.closed:  # its descriptors may be another's by now
+            return []
         try:
             count = len(os.read(self._tokens_back, 4096))
         except (BlockingIOError, OSError):

@@ -177,6 +177,7 @@ class Supervisor:
             self._tell(Exited(order.worker, why="unstarted", detail=f"the system gives no new process: {error.strerror}"))
         else:
             if pid == 0:
+                os.close(out_read)
                 self._become(entry)
             log = Attribution(Path(self._spec.home), entry.mark, self._spec.log_quota)
             child = Child(order.worker, pid, order.role, order.memory, out_read, log)
