@@ -38,6 +38,8 @@ class Journal:
 
     `fenced(run)` is called for a run whose epoch is no longer ours, `broken(error)` when the store fails in a way that no
     waiting mends, `written()` after each commit. All callbacks run on the event loop.
+
+    What is done is done by `turn`, one thing at a time; `start` has a thread take the turns.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class Journal:
         self._broken = broken
         self._told_written = written
         self._queue: deque[_Entry | _Call] = deque()
+        self._batch: list[_Entry] = []  # what is being written
+        self._pause = 0.0  # until the next try, while the store is away
+        self._over: BaseException | None = None  # why nothing is done any more
         self._wake = threading.Condition()
         self._closing = False
         self._give_up = threading.Event()
@@ -102,24 +107,45 @@ class Journal:
 
     def _put(self, item: _Entry | _Call) -> None:
         with self._wake:
-            self._queue.append(item)
-            self._wake.notify()
+            if self._over is None:
+                self._queue.append(item)
+                self._wake.notify()
+                return
+        if isinstance(item, _Call):  # nobody would answer it
+            item.done(None, self._over)
 
     def _work(self) -> None:
-        while True:
+        while self._over is None:
             with self._wake:
-                while not self._queue and not self._closing:
+                while not self._queue and not self._batch and not self._closing:
                     self._wake.wait()
+            pause = self.turn()
+            if pause is None or (pause and self._give_up.wait(pause)):
+                break
+        self._end(self._over or Problem("The engine is closed.", why="It writes nothing any more.", mend="Start another engine."))
+
+    def turn(self) -> float | None:
+        """Do the next thing. Returns the seconds to wait before the next turn, or None when nothing is left to do."""
+        call: _Entry | _Call | None = None
+        with self._wake:
+            while self._queue and isinstance(self._queue[0], _Entry) and not self._pause:
+                self._batch.append(self._queue.popleft())  # type: ignore[arg-type]
+            if not self._batch:
                 if not self._queue:
-                    return
-                batch: list[_Entry] = []
-                while self._queue and isinstance(self._queue[0], _Entry):
-                    batch.append(self._queue.popleft())  # type: ignore[arg-type]
-                call = self._queue.popleft() if self._queue and not batch else None
-            if batch and not self._write(batch):
-                return
-            if isinstance(call, _Call):
-                self._ask(call)
+                    return None
+                call = self._queue.popleft()
+        if isinstance(call, _Call):
+            self._ask(call)
+            return 0.0
+        return self._write(self._batch)
+
+    def _end(self, why: BaseException) -> None:
+        with self._wake:
+            self._over = why
+            left = [item for item in self._queue if isinstance(item, _Call)]
+            self._queue.clear()
+        for call in left:
+            self._tell(call.done, None, why)
 
     def _ask(self, call: _Call) -> None:
         value: Any = None
@@ -130,27 +156,22 @@ class Journal:
             error = problem
         self._tell(call.done, value, error)
 
-    def _write(self, batch: list[_Entry]) -> bool:
-        """Whether to go on."""
-        commits = merged([entry.commit for entry in batch])
-        durable = any(entry.durable for entry in batch)
-        wait = FIRST_WAIT
-        while True:
-            try:
-                fenced = self._store.commit(commits, durable=durable)
-                break
-            except Problem as problem:
-                self._tell(self._trouble, problem)
-            except Exception as error:  # noqa: BLE001 - the loop has to hear of a fault of the store's
-                self._tell(self._broken, error)
-                return False
-            if self._give_up.wait(wait):
-                return False
-            wait = min(wait * 2, LONGEST_WAIT)
-        if wait > FIRST_WAIT:
+    def _write(self, batch: list[_Entry]) -> float | None:
+        try:
+            fenced = self._store.commit(merged([entry.commit for entry in batch]), durable=any(entry.durable for entry in batch))
+        except Problem as problem:
+            self._tell(self._trouble, problem)
+            self._pause = min(self._pause * 2, LONGEST_WAIT) or FIRST_WAIT
+            return self._pause
+        except Exception as error:  # noqa: BLE001 - the loop has to hear of a fault of the store's
+            self._tell(self._broken, error)
+            self._end(error)
+            return None
+        if self._pause:
             self._tell(self._trouble, None)
+        self._batch, self._pause = [], 0.0
         self._tell(self._written, batch, fenced)
-        return True
+        return 0.0
 
     def _written(self, batch: list[_Entry], fenced: list[str]) -> None:
         for entry in batch:
