@@ -34,7 +34,13 @@ def test_a_file_says_what_differs(folder: Path) -> None:
         'grace = "1m"\nlog_quota = "2MB"\nworker_recycle_memory = 0\n[tool.tidemill.pools]\napi = 2\n'
     )
     found = load_settings(folder, {})
-    assert (found.modules, found.workers, found.grace, found.log_quota, found.pools) == (("shop", "jobs.py"), 3, 60.0, 2_000_000, {"api": 2})
+    assert (found.modules, found.workers, found.grace, found.log_quota, found.pools) == (
+        ("shop", "jobs.py"),
+        3,
+        60.0,
+        2_000_000,
+        {"api": 2},
+    )
     assert (found.home, found.worker_recycle_memory) == (folder / "state", 0)
     assert found.artifacts == str(folder / "state" / "artifacts")
 
@@ -111,5 +117,5 @@ def test_an_unknown_environment_is_told(folder: Path) -> None:
 
 def test_a_table_in_the_wrong_place_is_told(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool]\ntidemill = 3\n")
-    with pytest.raises(BadSetting, match="tool.tidemill takes a table, and has 3"):
+    with pytest.raises(BadSetting, match=r"tool\.tidemill takes a table, and has 3"):
         load_settings(folder, {})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Building", "Built", "build"]
 
+
 class Built(msgspec.Struct, kw_only=True):
     """A graph and what stands behind it in this process.
 

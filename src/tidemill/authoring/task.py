@@ -302,5 +302,3 @@ def _by_name(module: str, qualname: str) -> Any:
 
 def _again(function: Any, name: str, policy: Policy, version: str, backoff: BackoffCallable | None) -> Task[..., Any]:
     return Task(function, name=name, policy=policy, version=version, backoff=backoff)
-
-

@@ -243,7 +243,11 @@ class NeedsTwo(Exception):
     ("failure", "kind", "text"),
     [
         (Failure(cause="error", type="builtins.KeyError", message="'k'"), KeyError, "k"),
-        (Failure(cause="error", type="json.decoder.JSONDecodeError", message="x"), TaskFailed, r"'load' failed: json.decoder.JSONDecodeError: x"),
+        (
+            Failure(cause="error", type="json.decoder.JSONDecodeError", message="x"),
+            TaskFailed,
+            r"'load' failed: json.decoder.JSONDecodeError: x",
+        ),
         (Failure(cause="error", type="builtins.OSError", message="no disk", exception=b"broken"), OSError, "no disk"),
         (Failure(cause="error", type="x.Y", exception=pickle.dumps(ValueError("v"))), ValueError, "v"),
         (Failure(cause="error", type="nowhere.Gone", message="m"), TaskFailed, "The task 'load' failed: nowhere.Gone: m"),

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from unit.authoring.user_tasks import add, anything, double, extract, pair, plain, quadruple, report, row, sizes, total, two, where
 
 from tidemill import Problem, flow, task
 from tidemill.authoring.building import Built, build
 from tidemill.graph.nodes import Graph
 from tidemill.graph.values import Handle
+from unit.authoring.user_tasks import add, anything, double, extract, pair, plain, quadruple, report, row, sizes, total, two, where
 
 
 def args(built: Built) -> dict[str, object]:
-    return {
-        node.key: {name: plain(expr, built.values) for name, expr in node.args.items()} for node in built.graph.nodes if node.args
-    }
+    return {node.key: {name: plain(expr, built.values) for name, expr in node.args.items()} for node in built.graph.nodes if node.args}
 
 
 def test_a_call_is_a_node_and_its_result_a_reference() -> None:
@@ -191,7 +189,7 @@ def test_groups_nest() -> None:
         middle(1)
 
     built = build(outer)
-    assert [node.key for node in built.graph.nodes][0] == "middle.quadruple.double"
+    assert built.graph.nodes[0].key == "middle.quadruple.double"
     assert [(group.key, group.parent) for group in built.graph.groups] == [("middle", ""), ("middle.quadruple", "middle")]
 
 
@@ -211,12 +209,12 @@ def test_a_flow_that_calls_itself_is_refused_with_the_path() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: add(), r"add\(\) needs 'x', and nothing was given for it"),
+        (add, r"add\(\) needs 'x', and nothing was given for it"),
         (lambda: add(1, 2, 3), r"add\(\) takes 2 positional arguments, and 3 were given"),
         (lambda: add(1, z=2), r"add\(\) has no parameter 'z'"),
         (lambda: add(1, x=2), r"add\(\) was given 'x' twice: by position and by name"),
         (lambda: total(xss=[1]), r"total\(\) has no parameter 'xss'(?s:.*)Did you mean 'xs'"),
-        (lambda: quadruple(), r"quadruple\(\) needs 'n'"),
+        (quadruple, r"quadruple\(\) needs 'n'"),
     ],
 )
 def test_a_wrong_call_shows_the_signature_and_both_places(call: object, text: str) -> None:
@@ -265,7 +263,9 @@ def test_a_result_kept_from_another_build_is_refused() -> None:
         double(kept[0])  # type: ignore[arg-type]
 
     build(leaky)
-    with pytest.raises(Problem, match=r"(?s)The result of 'double' belongs to another building of the flow 'leaky'.*do not keep it in a global"):
+    with pytest.raises(
+        Problem, match=r"(?s)The result of 'double' belongs to another building of the flow 'leaky'.*do not keep it in a global"
+    ):
         build(leaky)
 
 
@@ -355,7 +355,7 @@ def test_a_flow_is_a_plain_function() -> None:
         def pages() -> object:
             yield 1
 
-    with pytest.raises(Problem, match="(?s)@flow was given <task double.*not both"):
+    with pytest.raises(Problem, match=r"(?s)@flow was given <task double.*not both"):
         flow(double)
 
 

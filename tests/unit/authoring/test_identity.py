@@ -195,7 +195,9 @@ def test_what_changes_the_result_counts(other: str) -> None:
 
 def test_the_fingerprint_is_the_same_on_every_python() -> None:
     # Written down from Python 3.11: another value on another version would recompute everything after an upgrade.
-    assert of("def f(x: int, *a, k=None) -> str:\n    return f'{x!r:>3}' + str([y for y in a if y])\n") == "b131dac56bb24bddba7ef471686f5f3e"
+    assert (
+        of("def f(x: int, *a, k=None) -> str:\n    return f'{x!r:>3}' + str([y for y in a if y])\n") == "b131dac56bb24bddba7ef471686f5f3e"
+    )
 
 
 def test_values_that_a_closure_holds_count() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.authoring.user_tasks import anything, double, extract, row, two
 
 from tidemill import Problem, flow
 from tidemill.authoring.building import build
+from unit.authoring.user_tasks import anything, double, extract, row, two
 
 
 def built_with(use: Callable[[Any], object], make: Callable[[], Any] = lambda: double(1)) -> None:
@@ -38,14 +38,14 @@ def built_with(use: Callable[[Any], object], make: Callable[[], Any] = lambda: d
         (lambda ref: ref << 1, r"computes with the result of 'double' \(<<\)", "Compute inside a task"),
         (int, r"computes with the result of 'double' \(int\(\)\)", "Compute inside a task"),
         (lambda ref: [1, 2][ref], "as an index", "Compute inside a task"),
-        (lambda ref: range(ref), "as an index", "Compute inside a task"),
+        (range, "as an index", "Compute inside a task"),
         (open, "as a path", "Compute inside a task"),
         (len, "asks for the length of the result of 'double'", r"other_task.map\(double\)"),
         (str, "makes text of the result of 'double'", "Make the text inside a task that takes 'double'"),
         (lambda ref: f"{ref}", "makes text of the result of 'double'", "Make the text inside a task"),
         (lambda ref: f"{ref:>3}", "makes text of the result of 'double'", "Make the text inside a task"),
         (print, "makes text of the result of 'double'", "Make the text inside a task"),
-        (lambda ref: [x for x in ref], "loops over, or unpacks, the result of 'double'", r"other_task.map\(double\)"),
+        (lambda ref: [x + 1 for x in ref], "loops over, or unpacks, the result of 'double'", r"other_task.map\(double\)"),
         (list, "loops over, or unpacks", "map"),
         (lambda ref: ref(), "calls the result of 'double'", "Call it inside a task"),
         (lambda ref: ref[1:2], "was asked for with a slice", "write a small task"),

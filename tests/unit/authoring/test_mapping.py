@@ -156,7 +156,7 @@ def test_a_result_inside_a_mapped_flow_cannot_be_used_outside() -> None:
 @pytest.mark.parametrize(
     ("use", "text"),
     [
-        (lambda: double.map(), r"\.map\(\) was given nothing to map over"),
+        (double.map, r"\.map\(\) was given nothing to map over"),
         (lambda: double.map("abc"), r"double\.map\(\) cannot map 'x' over 'abc'(?s:.*)\.partial\(x=…\)"),
         (lambda: double.map(3), r"cannot map 'x' over 3"),
         (lambda: double.map({1, 2}), r"over a set, whose order differs(?s:.*)sorted"),

@@ -17,7 +17,7 @@ TOKEN = "s3cr t/€tøken+"
 
 @pytest.mark.parametrize(
     "form",
-    [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), base64.b64encode(TOKEN.encode()).decode(), 
+    [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), base64.b64encode(TOKEN.encode()).decode(),
      base64.urlsafe_b64encode(TOKEN.encode()).decode()],
 )  # fmt: skip
 def test_every_form_is_masked(form: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import annotated_types
 import pydantic
@@ -38,7 +38,7 @@ class Opaque: ...
 
 
 @flow
-def report(
+def report(  # noqa: PLR0917
     day: dt.date,
     limit: int = 100,
     mode: Literal["fast", "full"] = "fast",
@@ -46,10 +46,10 @@ def report(
     colour: Colour = Colour.RED,
     at: dt.datetime | None = None,
     price: Decimal = Decimal("1.10"),
-    ids: list[int] = [],
+    ids: list[int] = [],  # noqa: B006 - as users write it
     bounds: Range | None = None,
-    point: Point = Point(1),
-    name: Optional[str] = None,
+    point: Point = Point(1),  # noqa: B008
+    name: str | None = None,
     full: bool = False,
     where: Path = Path("x"),
     level: Literal[1, 2] = 1,
@@ -73,15 +73,34 @@ def one(name: str, raw: object) -> object:
 @pytest.mark.parametrize(
     ("name", "raw", "value"),
     [
-        ("day", "2026-01-31", dt.date(2026, 1, 31)), ("day", dt.date(2026, 1, 31), dt.date(2026, 1, 31)), ("limit", "7", 7), ("limit", 7, 7),
-        ("mode", "full", "full"), ("share", "0.25", 0.25), ("colour", "b", Colour.BLUE), ("colour", "BLUE", Colour.BLUE),
-        ("at", "2026-01-31T06:00:00+01:00", dt.datetime(2026, 1, 31, 6, tzinfo=dt.timezone(dt.timedelta(hours=1)))), ("at", "none", None),
-        ("at", None, None), ("price", "2.50", Decimal("2.50")), ("ids", "[1, 2]", [1, 2]), ("ids", "1,2", [1, 2]), ("ids", "", []),
-        ("ids", [3], [3]), ("bounds", '{"low": 2}', Range(low=2)), ("bounds", {"low": 2}, Range(low=2)), ("point", '{"x": 4}', Point(4)),
-        ("name", "text", "text"), ("full", "yes", True), ("full", "false", False), ("where", "a/b", Path("a/b")), ("level", "2", 2),
-        ("free", "x", "x"), ("untyped", "x", "x"),
+        ("day", "2026-01-31", dt.date(2026, 1, 31)),
+        ("day", dt.date(2026, 1, 31), dt.date(2026, 1, 31)),
+        ("limit", "7", 7),
+        ("limit", 7, 7),
+        ("mode", "full", "full"),
+        ("share", "0.25", 0.25),
+        ("colour", "b", Colour.BLUE),
+        ("colour", "BLUE", Colour.BLUE),
+        ("at", "2026-01-31T06:00:00+01:00", dt.datetime(2026, 1, 31, 6, tzinfo=dt.timezone(dt.timedelta(hours=1)))),
+        ("at", "none", None),
+        ("at", None, None),
+        ("price", "2.50", Decimal("2.50")),
+        ("ids", "[1, 2]", [1, 2]),
+        ("ids", "1,2", [1, 2]),
+        ("ids", "", []),
+        ("ids", [3], [3]),
+        ("bounds", '{"low": 2}', Range(low=2)),
+        ("bounds", {"low": 2}, Range(low=2)),
+        ("point", '{"x": 4}', Point(4)),
+        ("name", "text", "text"),
+        ("full", "yes", True),
+        ("full", "false", False),
+        ("where", "a/b", Path("a/b")),
+        ("level", "2", 2),
+        ("free", "x", "x"),
+        ("untyped", "x", "x"),
     ],
-)  # fmt: skip
+)
 def test_raw_values_become_the_declared_type(name: str, raw: object, value: object) -> None:
     found = one(name, raw)
     assert (found, type(found)) == (value, type(value))
@@ -97,7 +116,7 @@ def test_raw_values_become_the_declared_type(name: str, raw: object, value: obje
         ("mode", "slow", r"(?s)takes Literal\['fast', 'full'\], and was given 'slow'.*It is one of 'fast', 'full'"),
         ("colour", "GREEN", r"(?s)takes Colour, and was given 'GREEN'.*It is one of 'r', 'b'"),
         ("share", "1.5", r"(?s)was given '1.5'.*less than or equal to 1"),
-        ("ids", "[1, \"x\"]", r"(?s)takes list\[int\].*ids\[1\]: .*valid integer"),
+        ("ids", '[1, "x"]', r"(?s)takes list\[int\].*ids\[1\]: .*valid integer"),
         ("bounds", '{"low": "x"}', r"(?s)bounds.*\.low: .*valid integer"),
         ("point", "{}", r"(?s)takes Point.*point\.x: Field required"),
     ],

@@ -90,7 +90,7 @@ def test_a_parameter_is_filled_with_the_resource_of_its_name() -> None:
     @flow
     def load() -> None:
         pull()
-        pull(page=2)
+        pull(shop, page=2)  # the one it gets anyway: written out for type checkers
         pull_untyped()
         pull.map(page=[1, 2])
 
@@ -116,7 +116,11 @@ def test_the_resources_of_the_project_win_over_the_module() -> None:
         (pull_from, "There is no resource named 'warehouse'"),
         (wrong_type, "takes Logged for 'shop', and the resource of that name is a Shop"),
         (other, r"other\(\) needs 'shop'"),
-        (lambda: anything(shop), "A Shop was passed to a task as an argument(?s:.*)filled with the resource of its name"),
+        (
+            lambda: anything(shop),
+            "A Shop was passed to a task for 'value', and it is not the resource of that name(?s:.*)rename the parameter",
+        ),
+        (lambda: pull(Shop(url="x")), "A Shop was passed to a task for 'shop', and it is not the resource"),
     ],
 )
 def test_what_cannot_be_filled_is_named(call: object, text: str) -> None:
@@ -158,7 +162,7 @@ def test_a_secret_may_be_given_where_the_resource_is_made(known_secrets: list[st
 def test_a_secret_of_another_type_is_refused_without_being_shown() -> None:
     before = use_secrets(Secrets({"SHOP_PORT": "not-a-port"}, None))
     try:
-        with pytest.raises(BadSetting, match="The secret 'SHOP_PORT' is no int, which Shop.port takes") as caught:
+        with pytest.raises(BadSetting, match=r"The secret 'SHOP_PORT' is no int, which Shop\.port takes") as caught:
             _ = shop.port
     finally:
         use_secrets(before)

@@ -1,5 +1,6 @@
 """What fits what: no false alarm on common code, and an alarm where it cannot be right."""
 
+# ruff: noqa: UP007, UP045 - users write these forms
 from __future__ import annotations
 
 import datetime as dt
@@ -49,21 +50,72 @@ class Sized(Shop):
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [
-        (int, int), (int, float), (int, complex), (float, complex), (bool, int), (Any, int), (int, Any), (int, object), (object, int),
-        (list[int], Sequence[int]), (list[int], Iterable[int]), (list[int], list[float]), (list[int], list), (list, list[int]),
-        (list[int], Sequence), (Sequence[int], list[int]), (dict[str, int], Mapping[str, float]), (dict, dict[str, int]),
-        (Mapping[str, int], dict[str, int]), (dict[str, Any], dict[str, int]), (dict[str, int], Iterable[str]),
-        (tuple[int, int], tuple[int, ...]), (tuple[int, str], tuple[int, str]), (tuple[int, ...], Sequence[int]), (tuple[int, ...], tuple[int, int]),
-        (int | None, int), (Optional[int], int), (None, Optional[int]), (int, int | str), (int | str, int), (Union[int, str], str | bytes),
-        (Dog, Animal), (Literal["a"], str), (str, Literal["a", "b"]), (Literal["a", "b"], Literal["a", "c"]), (Literal[1], int),
-        (Annotated[int, "x"], int), (int, Annotated[int, "x"]), (Annotated[int, []], int), (UserId, int), (int, UserId), (T, int), (int, T),
-        (pl.DataFrame, pl.LazyFrame), (pl.LazyFrame, pl.DataFrame), (pl.DataFrame, pd.DataFrame), (pd.DataFrame, pa.Table),
-        (pa.Table, pl.DataFrame), (pl.Series, pd.Series), (list[pl.DataFrame], list[pd.DataFrame]),
-        (Ints, list[int]), (Box[int], Box[int]), (Box, Box[int]), (Animal, Named), (Shop, dict[str, Any]), (Sized, Shop), (dict[str, str], Shop),
-        (Shop, Mapping[str, object]), (Path, Path), (dt.datetime, dt.date), (Callable[[int], str], Callable[..., Any]), (type[int], type),
-        ("Unresolved", int), (set[int], frozenset[int] | set[int]),
+        (int, int),
+        (int, float),
+        (int, complex),
+        (float, complex),
+        (bool, int),
+        (Any, int),
+        (int, Any),
+        (int, object),
+        (object, int),
+        (list[int], Sequence[int]),
+        (list[int], Iterable[int]),
+        (list[int], list[float]),
+        (list[int], list),
+        (list, list[int]),
+        (list[int], Sequence),
+        (Sequence[int], list[int]),
+        (dict[str, int], Mapping[str, float]),
+        (dict, dict[str, int]),
+        (Mapping[str, int], dict[str, int]),
+        (dict[str, Any], dict[str, int]),
+        (dict[str, int], Iterable[str]),
+        (tuple[int, int], tuple[int, ...]),
+        (tuple[int, str], tuple[int, str]),
+        (tuple[int, ...], Sequence[int]),
+        (tuple[int, ...], tuple[int, int]),
+        (int | None, int),
+        (Optional[int], int),
+        (None, Optional[int]),
+        (int, int | str),
+        (int | str, int),
+        (Union[int, str], str | bytes),
+        (Dog, Animal),
+        (Literal["a"], str),
+        (str, Literal["a", "b"]),
+        (Literal["a", "b"], Literal["a", "c"]),
+        (Literal[1], int),
+        (Annotated[int, "x"], int),
+        (int, Annotated[int, "x"]),
+        (Annotated[int, []], int),
+        (UserId, int),
+        (int, UserId),
+        (T, int),
+        (int, T),
+        (pl.DataFrame, pl.LazyFrame),
+        (pl.LazyFrame, pl.DataFrame),
+        (pl.DataFrame, pd.DataFrame),
+        (pd.DataFrame, pa.Table),
+        (pa.Table, pl.DataFrame),
+        (pl.Series, pd.Series),
+        (list[pl.DataFrame], list[pd.DataFrame]),
+        (Ints, list[int]),
+        (Box[int], Box[int]),
+        (Box, Box[int]),
+        (Animal, Named),
+        (Shop, dict[str, Any]),
+        (Sized, Shop),
+        (dict[str, str], Shop),
+        (Shop, Mapping[str, object]),
+        (Path, Path),
+        (dt.datetime, dt.date),
+        (Callable[[int], str], Callable[..., Any]),
+        (type[int], type),
+        ("Unresolved", int),
+        (set[int], frozenset[int] | set[int]),
     ],
-)  # fmt: skip
+)
 def test_common_code_passes(returned: object, expected: object) -> None:
     assert fits(returned, expected)
 
@@ -71,15 +123,46 @@ def test_common_code_passes(returned: object, expected: object) -> None:
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [
-        (int, str), (str, int), (float, int), (list[int], int), (int, list[int]), (list[int], list[str]), (list[int], dict[str, int]),
-        (dict[str, int], list[int]), (dict[str, int], dict[int, int]), (dict[str, str], dict[str, int]), (Sequence[str], list[int]),
-        (tuple[int, str], tuple[int, int]), (tuple[int, str], tuple[int, str, int]), (tuple[int, str], Sequence[int]), (tuple[str, ...], tuple[int, ...]),
-        (None, int), (None, list[int]), (int | None, str), (int | str, bytes), (int, str | bytes), (Animal, Dog), (Literal["a"], int),
-        (int, Literal["a"]), (Literal["a"], Literal["b"]), (UserId, str), (Annotated[int, "x"], str), (pl.DataFrame, int),
-        (int, pl.DataFrame), (pl.DataFrame, pl.Series), (Ints, list[str]), (Shop, list[str]), (Shop, Sized), (list[list[int]], list[list[str]]),
-        (str, Path), (Path, str), (dt.date, dt.datetime), (int, type), (list[pl.DataFrame], pl.DataFrame),
+        (int, str),
+        (str, int),
+        (float, int),
+        (list[int], int),
+        (int, list[int]),
+        (list[int], list[str]),
+        (list[int], dict[str, int]),
+        (dict[str, int], list[int]),
+        (dict[str, int], dict[int, int]),
+        (dict[str, str], dict[str, int]),
+        (Sequence[str], list[int]),
+        (tuple[int, str], tuple[int, int]),
+        (tuple[int, str], tuple[int, str, int]),
+        (tuple[int, str], Sequence[int]),
+        (tuple[str, ...], tuple[int, ...]),
+        (None, int),
+        (None, list[int]),
+        (int | None, str),
+        (int | str, bytes),
+        (int, str | bytes),
+        (Animal, Dog),
+        (Literal["a"], int),
+        (int, Literal["a"]),
+        (Literal["a"], Literal["b"]),
+        (UserId, str),
+        (Annotated[int, "x"], str),
+        (pl.DataFrame, int),
+        (int, pl.DataFrame),
+        (pl.DataFrame, pl.Series),
+        (Ints, list[str]),
+        (Shop, list[str]),
+        (Shop, Sized),
+        (list[list[int]], list[list[str]]),
+        (str, Path),
+        (Path, str),
+        (dt.date, dt.datetime),
+        (int, type),
+        (list[pl.DataFrame], pl.DataFrame),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_right_is_an_alarm(returned: object, expected: object) -> None:
     assert not fits(returned, expected)
 
@@ -87,11 +170,21 @@ def test_what_cannot_be_right_is_an_alarm(returned: object, expected: object) ->
 @pytest.mark.parametrize(
     ("kind", "expected", "fit"),
     [
-        ("list", list[int], True), ("list", Sequence[float], True), ("list", dict[str, int], False), ("list", list[str], False),
-        ("dict", dict[str, int], True), ("dict", list[int], False), ("dict", Mapping[str, str], False),
-        ("", list[int], True), ("", dict[str, int], True), ("", int, False), ("", list[str], False), ("list", list, True), ("list", int, False),
+        ("list", list[int], True),
+        ("list", Sequence[float], True),
+        ("list", dict[str, int], False),
+        ("list", list[str], False),
+        ("dict", dict[str, int], True),
+        ("dict", list[int], False),
+        ("dict", Mapping[str, str], False),
+        ("", list[int], True),
+        ("", dict[str, int], True),
+        ("", int, False),
+        ("", list[str], False),
+        ("list", list, True),
+        ("list", int, False),
     ],
-)  # fmt: skip
+)
 def test_a_mapped_result_is_a_list_or_dict_of_results(kind: str, expected: object, fit: bool) -> None:
     assert fits(Results(int, kind), expected) is fit
     assert fits(Results(Results(int, kind), "list"), list[expected]) is fit  # type: ignore[valid-type]
@@ -103,12 +196,12 @@ def of_strings(xs: list[str]) -> list[str]:
 
 
 @task
-def of_floats(xs: Sequence[float], label: "str | None" = None) -> float:
+def of_floats(xs: Sequence[float], label: str | None = None) -> float:
     return sum(xs)
 
 
 @task
-def of_unknown(x: "NotImported") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def of_unknown(x: NotImported) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
 @pytest.mark.parametrize(

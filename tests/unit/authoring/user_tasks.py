@@ -110,5 +110,9 @@ def plain(expr: Expr | None, values: Mapping[str, Any]) -> Any:
         return start + "".join(f"[{step!r}]" if kind == "item" else f".{step}" for kind, step in expr.path)
     if isinstance(expr, Several):
         parts = [plain(item, values) for item in expr.items]
-        return dict(zip(expr.names, parts, strict=True)) if expr.kind == "dict" else {"list": list, "tuple": tuple, "set": set}[expr.kind](parts)
+        return (
+            dict(zip(expr.names, parts, strict=True))
+            if expr.kind == "dict"
+            else {"list": list, "tuple": tuple, "set": set}[expr.kind](parts)
+        )
     return expr

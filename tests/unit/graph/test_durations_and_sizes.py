@@ -22,7 +22,9 @@ def test_a_duration_is_seconds(written: object, meant: float) -> None:
     assert seconds(written) == pytest.approx(meant)
 
 
-@pytest.mark.parametrize("written", ["", "soon", "2 fortnights", "m2", "2mm", "-3s", -1, float("inf"), float("nan"), True, None, [], timedelta(-1)])
+@pytest.mark.parametrize(
+    "written", ["", "soon", "2 fortnights", "m2", "2mm", "-3s", -1, float("inf"), float("nan"), True, None, [], timedelta(-1)]
+)
 def test_what_is_no_duration_is_refused(written: object) -> None:
     with pytest.raises(BadSetting, match=r"(?s)timeout=.* is not a duration.*timeout='2m'"):
         seconds(written, name="timeout")
@@ -30,7 +32,16 @@ def test_what_is_no_duration_is_refused(written: object) -> None:
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("300MB", 300_000_000), ("2GiB", 2**31), ("512k", 512_000), ("1.5 GB", 1_500_000_000), ("10b", 10), ("10", 10), (7, 7), ("1TiB", 2**40)],
+    [
+        ("300MB", 300_000_000),
+        ("2GiB", 2**31),
+        ("512k", 512_000),
+        ("1.5 GB", 1_500_000_000),
+        ("10b", 10),
+        ("10", 10),
+        (7, 7),
+        ("1TiB", 2**40),
+    ],
 )
 def test_a_size_is_bytes(written: object, meant: int) -> None:
     assert byte_count(written) == meant

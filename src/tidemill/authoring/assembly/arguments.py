@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ def encoded(building: Building, task: Task[..., Any], bound: Mapping[str, Any]) 
         if type(value) is Reference:
             exprs[name] = building.own(value)
             typecheck.require(value, signature.hint(name), task, name)
-        else:
+        elif not building.wiring.stands_for(task, name, value):
             exprs[name] = expression(building, value)
             typecheck.require_inside(value, signature.hint(name), task, name)
     return exprs
@@ -56,7 +55,6 @@ def expression(building: Building, value: Any) -> Expr:
     if kind is str or kind is int or kind is bool or value is None:
         return building.constant(value)
     if not contains_reference(value):
-        _refuse_resource(value)
         return building.constant(value)
     if kind is Inverted:
         raise _unusable("~ before a result makes a condition", "Use it in `with when(~…):`, or invert the value inside a task.")
@@ -73,12 +71,6 @@ def expression(building: Building, value: Any) -> Expr:
 def collection(building: Building, value: Any) -> Expr:
     """What is mapped over: a reference, or a list or dict whose parts may be references."""
     return expression(building, value)
-
-
-def _refuse_resource(value: Any) -> None:
-    module = sys.modules.get("tidemill.authoring.resources.resource")
-    if module is not None and isinstance(value, module.Resource):
-        raise module.refuse_as_argument(value)
 
 
 def _of_dict(building: Building, value: dict[Any, Any]) -> Several:

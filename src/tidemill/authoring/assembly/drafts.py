@@ -50,9 +50,7 @@ class GroupDraft:
 
     __slots__ = ("after", "flow", "key", "output", "over", "parent", "when")
 
-    def __init__(
-        self, key: str, flow: str, parent: str, *, over: dict[str, Expr] | None = None, when: tuple[When, ...] = ()
-    ) -> None:
+    def __init__(self, key: str, flow: str, parent: str, *, over: dict[str, Expr] | None = None, when: tuple[When, ...] = ()) -> None:
         self.key, self.flow, self.parent = key, flow, parent
         self.over = over or {}
         self.when = when

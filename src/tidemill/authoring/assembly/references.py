@@ -231,5 +231,3 @@ def _identifier(node: str) -> str:
 
 def _kind(key: object) -> str:
     return "a slice" if isinstance(key, slice) else f"a {type(key).__name__}"
-
-

@@ -41,6 +41,18 @@ class Wiring:
             self.found[name] = self._fitting(task, name, known[name])
         return names
 
+    def stands_for(self, task: Task[..., Any], name: str, value: Any) -> bool:
+        """Whether `value` is the resource that parameter `name` gets anyway. `pull(shop)` is then `pull()`, as checkers like it."""
+        module = sys.modules.get("tidemill.authoring.resources.resource")
+        if module is None or not isinstance(value, module.Resource):
+            return False
+        known = [getattr(function, "__globals__", {}).get(name) for function in (task.function, self._flow.function)]
+        if self._given is not None:
+            known.append(self._given.get(name))
+        if any(value is one for one in known):
+            return True
+        raise module.refuse_as_argument(value, name)
+
     def _candidates(self, task: Task[..., Any]) -> dict[str, Any]:
         module = sys.modules.get("tidemill.authoring.resources.resource")
         if module is None:

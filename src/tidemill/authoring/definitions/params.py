@@ -129,7 +129,7 @@ def _readings(hint: Any, value: object) -> list[object]:
             found += [one for one in get_args(arm) if str(one) == value]
         elif isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset)) and not value.lstrip().startswith("["):
             found.append([part.strip() for part in value.split(",")] if value.strip() else [])
-    if value[:1] in "[{\"" or value in ("null", "true", "false"):
+    if value[:1] in '[{"' or value in ("null", "true", "false"):
         with contextlib.suppress(ValueError):
             found.append(json.loads(value))
     return found
@@ -146,9 +146,7 @@ def _structured(hint: Any) -> bool:
     return not any(isinstance(arm, type) and issubclass(arm, plain) for arm in _arms(hint))
 
 
-def _bad(
-    flow: Flow[..., Any], name: str, hint: Any, value: object, error: pydantic.ValidationError, masker: Masker | None
-) -> BadParameter:
+def _bad(flow: Flow[..., Any], name: str, hint: Any, value: object, error: pydantic.ValidationError, masker: Masker | None) -> BadParameter:
     first = error.errors(include_url=False)[0]
     place = "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in first["loc"] if not _is_arm(step))
     shown = repr(value) if len(repr(value)) <= 200 else repr(value)[:200] + "…"
@@ -174,5 +172,3 @@ def _example(hint: Any, name: str) -> str:
         if arm is dt.datetime:
             return f"Write it as --{name} 2026-01-31T06:00:00+01:00."
     return ""
-
-

@@ -203,9 +203,7 @@ def _of_future(future: Future[object]) -> Submitted[Any]:
 def _at_once(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Submitted[Any]:
     if task.is_async:
         # Started when it is waited for: nobody says yet on which event loop.
-        return Submitted(
-            lambda _timeout: finished(task.function(*args, **kwargs)), lambda: False, lambda: task.function(*args, **kwargs)
-        )
+        return Submitted(lambda _timeout: finished(task.function(*args, **kwargs)), lambda: False, lambda: task.function(*args, **kwargs))
     future: Future[object] = Future()
     token = caller.set(None)
     try:

@@ -158,10 +158,10 @@ def overridden(resources: Mapping[str, Resource], overrides: Mapping[str, Mappin
     return found
 
 
-def refuse_as_argument(resource: Resource) -> BadDefinition:
-    """The error for a resource that is passed to a task by hand inside a flow."""
+def refuse_as_argument(resource: Resource, parameter: str) -> BadDefinition:
+    """The error for a resource that is passed to a task inside a flow, and is not the one of the parameter's name."""
     return BadDefinition(
-        f"A {type(resource).__name__} was passed to a task as an argument.",
-        why="Arguments are stored with the run; a resource has secrets, and lives only in the worker.",
-        mend="Leave the argument out: a parameter is filled with the resource of its name.",
+        f"A {type(resource).__name__} was passed to a task for {parameter!r}, and it is not the resource of that name.",
+        why="A parameter is filled with the resource of its name. Another cannot be stored with the run: it has secrets.",
+        mend=f"Name the resource {parameter!r}, at the top level of its module, or rename the parameter.",
     )

@@ -235,5 +235,3 @@ def _mismatch(
         mend="Change one of the two annotations, or put a task between them that converts.",
         where=here(),
     )
-
-
