@@ -19,6 +19,7 @@ from tidemill.ports import Commit, Store, TaskRow
 
 T = TypeVar("T")
 
+GATHER = 0.002  # seconds in which what nobody waits for may come together
 FIRST_WAIT, LONGEST_WAIT = 0.05, 5.0  # seconds between tries while the store is away
 
 
@@ -62,6 +63,7 @@ class Journal:
         self._over: BaseException | None = None  # why nothing is done any more
         self._wake = threading.Condition()
         self._closing = False
+        self._urgent = False  # somebody waits for what is in the queue
         self._give_up = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,7 +111,10 @@ class Journal:
         with self._wake:
             if self._over is None:
                 self._queue.append(item)
-                self._wake.notify()
+                urgent = isinstance(item, _Call) or item.durable
+                if urgent or len(self._queue) == 1:  # else the thread is gathering, and is let be
+                    self._urgent |= urgent
+                    self._wake.notify()
                 return
         if isinstance(item, _Call):  # nobody would answer it
             item.done(None, self._over)
@@ -119,6 +124,9 @@ class Journal:
             with self._wake:
                 while not self._queue and not self._batch and not self._closing:
                     self._wake.wait()
+                if not self._urgent and not self._batch and not self._closing:
+                    self._wake.wait_for(lambda: self._urgent or self._closing, timeout=GATHER)
+                self._urgent = False
             pause = self.turn()
             if pause is None or (pause and self._give_up.wait(pause)):
                 break
