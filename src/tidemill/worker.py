@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tidemill.artifacts.location import open_location
+from tidemill.artifacts.location import Location, open_location
 from tidemill.artifacts.store import Artifacts
 from tidemill.authoring.masking import Masker
 from tidemill.authoring.resources.secret import Secrets, use_secrets
@@ -31,7 +31,7 @@ from tidemill.executors.far.limits import limit_memory
 from tidemill.executors.far.project import Project
 from tidemill.executors.far.sequential import Sequential
 from tidemill.executors.far.supervisor import Entry, Supervisor
-from tidemill.executors.frames import Unframer, Wire, frame
+from tidemill.executors.frames import Unframer, Wire, decoder_of, frame
 from tidemill.executors.protocol import Loaded, Spec, Told, ToWorker
 
 
@@ -57,6 +57,9 @@ def _supervise(fd: int, parent: int, dump: str) -> None:
         except Problem as problem:
             control.sendall(frame(Loaded(time.monotonic() - began, problem.report())))
             return
+        decoder_of(ToWorker)
+        if "://" not in spec.artifacts:
+            _open(spec)  # what it imports, each worker has then; the location itself each opens for itself
         unforkable = _look_for_fork_trouble()
         control.sendall(frame(Loaded(time.monotonic() - began, None, unforkable)))
         Supervisor(spec, control, enter=lambda entry: _work(entry, modules), unforkable=unforkable).serve()
@@ -118,8 +121,7 @@ def _work(entry: Entry, modules: list[ModuleType]) -> None:
 
     folder = Path(spec.env_file).parent if spec.env_file else None
     use_secrets(Secrets(os.environ, folder, told=heard))
-    location = open_location(spec.artifacts, cache=Path(spec.home) / "cache", clock=lambda: datetime.now(UTC))
-    artifacts = Artifacts(location, mask=masker.text)
+    artifacts = Artifacts(_open(spec), mask=masker.text)
     project = Project(modules, spec.settings)
     tools = Toolbox(
         artifacts, masker, resource=project.resource, tell=lambda note: wire.send(Told(note)), limited=entry.memory is not None
@@ -138,6 +140,10 @@ def _work(entry: Entry, modules: list[ModuleType]) -> None:
         project.close()
         capture.end()
     raise SystemExit(code)
+
+
+def _open(spec: Spec) -> Location:
+    return open_location(spec.artifacts, cache=Path(spec.home) / "cache", clock=lambda: datetime.now(UTC))
 
 
 def _serve(entry: Entry, wire: Wire[ToWorker], tools: Toolbox, capture: Capture, project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -32,11 +33,17 @@ def frame(message: Any) -> bytes:
     return bytes(buffer)
 
 
+@cache
+def decoder_of(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    """The decoder of a kind of message. It takes milliseconds to make, so it is made once, before any fork."""
+    return msgspec.msgpack.Decoder(kind)
+
+
 class Unframer(Generic[M]):
     """Bytes as they come in, messages as they are complete."""
 
     def __init__(self, kind: Any) -> None:
-        self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(kind)
+        self._decoder: msgspec.msgpack.Decoder[M] = decoder_of(kind)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[M]:
