@@ -68,7 +68,7 @@ def build(
     return Built(
         graph=graph,
         functions={name: task.function for name, task in building.shipment.tasks.items()},
-        tasks=building.shipment.tasks,
+        tasks={name: getattr(task, "flow", task) for name, task in building.shipment.tasks.items()},
         resources=building.wiring.found,
         values=in_memory.values if in_memory else {},
     )

@@ -64,13 +64,17 @@ class Masker:
 
     def data(self, data: bytes) -> bytes:
         """`data` without secrets."""
-        return data if self._pattern is None else self._pattern.sub(_MASK, data)
+        if self._pattern is None or not any(form in data for form in self._forms):  # a plain search is ten times faster
+            return data
+        return self._pattern.sub(_MASK, data)
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """`data` masked as far as no secret can begin in it, and the rest, to be put before what follows."""
         if self._pattern is None:
             return data, b""
         hold = self._may_begin(data)
+        if not any(form in data for form in self._forms):
+            return data[:hold], data[hold:]
         for found in self._pattern.finditer(data):
             if found.start() < hold < found.end():  # one secret is the beginning of another, or repeats itself
                 hold = found.start()

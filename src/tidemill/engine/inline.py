@@ -154,7 +154,7 @@ class _Inline:
         if isinstance(expr, At):
             return self._at(expr.handle, expr.path)
         if isinstance(expr, Constant):
-            return self.keep.values[expr.handle.digest]
+            return self._at(expr.handle, ())
         if isinstance(expr, Several):
             values = [self._value(item) for item in expr.items]
             if expr.kind == "dict":
