@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterable, Mapping
 from tidemill.graph.policy import Policy
 
 Lane = tuple[str, str, str | None]  # executor, isolation, pool
+Item = tuple[int, int, "Ready"]  # -priority, order
 
 
 class Ready:
     """Units of one place that may be launched."""
 
-    __slots__ = ("path", "policy", "run", "task", "units")
+    __slots__ = ("driver", "path", "policy", "run", "task", "units")
 
-    def __init__(self, run: str, path: str, policy: Policy, task: str) -> None:
+    def __init__(self, run: str, path: str, policy: Policy, task: str, *, driver: bool) -> None:
         self.run = run
         self.path = path
         self.policy = policy
         self.task = task
+        self.driver = driver  # waits for other tasks all its life, so it holds no slot that they may need
         self.units: deque[int] = deque()
 
 
@@ -33,7 +35,7 @@ class Dispatcher:
     def __init__(self, *, pools: Mapping[str, int], cpus: float, gpus: float = 0.0) -> None:
         self._pools = dict(pools)
         self._cpus, self._gpus = cpus, gpus
-        self._lanes: dict[Lane, list[tuple[int, int, Ready]]] = {}
+        self._lanes: dict[Lane, list[Item]] = {}
         self._entries: dict[tuple[str, str], Ready] = {}
         self._order = 0
         self._pool_used: dict[str, int] = {}
@@ -49,11 +51,11 @@ class Dispatcher:
     def limit(self, run: str, max_active: int | None) -> None:
         self._limits[run] = max_active
 
-    def add(self, run: str, path: str, policy: Policy, task: str, units: Iterable[int]) -> None:
+    def add(self, run: str, path: str, policy: Policy, task: str, units: Iterable[int], *, driver: bool = False) -> None:
         """These units of `path` may be launched."""
         entry = self._entries.get((run, path))
         if entry is None:
-            entry = self._entries[run, path] = Ready(run, path, policy, task)
+            entry = self._entries[run, path] = Ready(run, path, policy, task, driver=driver)
         fresh = not entry.units
         entry.units.extend(units)
         if fresh and entry.units:
@@ -72,8 +74,10 @@ class Dispatcher:
         self._active.pop(run, None)
         self._limits.pop(run, None)
 
-    def ended(self, run: str, policy: Policy, count: int) -> None:
+    def ended(self, run: str, policy: Policy, count: int, *, driver: bool = False) -> None:
         """So many launched units are not running any more."""
+        if driver:
+            return
         if run in self._active:
             self._active[run] -= count
         if policy.pool is not None:
@@ -87,33 +91,43 @@ class Dispatcher:
     # ---------------------------------------------------------------- what goes next
 
     def pump(self, room: Callable[[Policy, str], int], launch: Callable[[Ready, list[int]], None]) -> None:
-        """Launch all that may go now."""
+        """Launch all that may go now: over all lanes the highest priority first, then the oldest."""
         if self.paused is not None:
             return
+        full: set[Lane] = set()  # nothing more of these fits now
+        held: list[tuple[Lane, Item]] = []
+        while True:
+            lane = self._next_lane(full)
+            if lane is None:
+                break
+            heap = self._lanes[lane]
+            item = heap[0]
+            entry = item[2]
+            free = self._free(entry)
+            if free <= 0 and self._limit_reached(entry):
+                held.append((lane, heapq.heappop(heap)))  # only this run has its limit reached
+                continue
+            fits = min(free, room(entry.policy, entry.task)) if free > 0 else 0
+            if fits <= 0:
+                full.add(lane)  # the whole lane waits; a big task is not overtaken for ever
+                continue
+            units = [entry.units.popleft() for _ in range(min(fits, len(entry.units)))]
+            self._took(entry, len(units))
+            launch(entry, units)
+        for lane, item in held:
+            heapq.heappush(self._lanes.setdefault(lane, []), item)
+
+    def _next_lane(self, full: set[Lane]) -> Lane | None:
+        """The lane with the unit that is to go next, of those with room."""
+        best: tuple[tuple[int, int], Lane] | None = None
         for lane, heap in list(self._lanes.items()):
-            held: list[tuple[int, int, Ready]] = []
-            while heap:
-                item = heap[0]
-                entry = item[2]
-                if not entry.units:
-                    heapq.heappop(heap)
-                    continue
-                free = self._free(entry)
-                if free <= 0:
-                    if self._pool_free(entry.policy) <= 0 or _heavy(entry.policy) or self._heavy_cpus:
-                        break  # the whole lane waits; a big task is not overtaken for ever
-                    held.append(heapq.heappop(heap))  # only this run has its limit reached
-                    continue
-                fits = min(free, room(entry.policy, entry.task))
-                if fits <= 0:
-                    break
-                units = [entry.units.popleft() for _ in range(min(fits, len(entry.units)))]
-                self._took(entry, len(units))
-                launch(entry, units)
-            for item in held:
-                heapq.heappush(heap, item)
+            while heap and not heap[0][2].units:
+                heapq.heappop(heap)
             if not heap:
                 del self._lanes[lane]
+            elif lane not in full and (best is None or heap[0][:2] < best[0]):
+                best = heap[0][:2], lane
+        return best[1] if best else None
 
     def waiting(self) -> dict[str, int]:
         """How many units are ready, by pool ("" is none)."""
@@ -134,7 +148,7 @@ class Dispatcher:
         if self._pool_free(entry.policy) <= 0:
             return f"pool {entry.policy.pool!r} is full ({self._pools.get(entry.policy.pool or '', 0)} slots)"
         limit = self._limits.get(run)
-        if limit is not None and self._active.get(run, 0) >= limit:
+        if self._limit_reached(entry):
             return f"the run already has {limit} tasks running, its max_active"
         if _heavy(entry.policy) and self._free(entry) <= 0:
             return f"it needs {entry.policy.cpus:g} cpus and {entry.policy.gpus:g} gpus, and they are in use"
@@ -152,8 +166,14 @@ class Dispatcher:
             return 1 << 30
         return self._pools.get(policy.pool, 1 << 30) - self._pool_used.get(policy.pool, 0)
 
+    def _limit_reached(self, entry: Ready) -> bool:
+        limit = self._limits.get(entry.run)
+        return not entry.driver and limit is not None and self._active.get(entry.run, 0) >= limit
+
     def _free(self, entry: Ready) -> int:
         policy = entry.policy
+        if entry.driver:
+            return 1 << 30
         free = self._pool_free(policy)
         limit = self._limits.get(entry.run)
         if limit is not None:
@@ -171,6 +191,8 @@ class Dispatcher:
 
     def _took(self, entry: Ready, count: int) -> None:
         policy = entry.policy
+        if entry.driver:
+            return
         self._active[entry.run] = self._active.get(entry.run, 0) + count
         if policy.pool is not None:
             self._pool_used[policy.pool] = self._pool_used.get(policy.pool, 0) + count

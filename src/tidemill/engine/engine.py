@@ -7,59 +7,32 @@ and is done again. What is promised waits for its record: the end of a run, and 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from tidemill.engine.alarms import Alarm, Alarms
 from tidemill.engine.dispatch import Dispatcher, Ready
+from tidemill.engine.driven import Attempt, Driven, Fenced, asked_as
 from tidemill.engine.journal import Journal
+from tidemill.engine.leases import LEASE, RENEW_EVERY, Leases
 from tidemill.engine.memo import Memory
-from tidemill.engine.rows import commit_of, read_event
+from tidemill.engine.rows import commit_of, note_row, read_event
 from tidemill.errors import Problem
-from tidemill.graph.values import Handle
-from tidemill.graph.work import Answer, CallMade, Done, Instant, Job, Note, Question, Report, Returned
+from tidemill.graph.policy import Policy
+from tidemill.graph.work import Answer, CallMade, Done, Instant, Job, Note, Question, Report, Returned, Start
 from tidemill.machine import advance
 from tidemill.machine import effects as fx
 from tidemill.machine.apply import fold
 from tidemill.machine.resolve import job as make_job
 from tidemill.machine.resolve import spread
 from tidemill.machine.resolve import start as make_start
-from tidemill.machine.run import Place, Run
-from tidemill.machine.states import RUN_ENDS, RunState
-from tidemill.ports import Clock, EngineRow, Executor, NoteRow, RunRow, Store
+from tidemill.machine.run import AFTERMATH, Place, Run
+from tidemill.machine.states import RUN_ENDS, RunState, TaskState
+from tidemill.ports import Clock, Commit, EngineRow, Executor, MemoRow, RunRow, Store
 
 MAX_BACKLOG = 50_000  # rows that may wait to be written before nothing new is launched
 BUSY = "the store is busy writing"
-RENEW_EVERY = 1.0  # seconds between looks at requests from other processes, and renewals of leases
-LEASE = 15.0  # seconds
-
-
-class Fenced(Problem):
-    """Another engine has taken the run over."""
-
-    code = "fenced"
-
-    def __init__(self, run: str) -> None:
-        super().__init__(
-            f"Run {run} is now driven by another engine.",
-            why="This engine's lease on it was over, perhaps because the machine slept or the database was away for long.",
-            mend=f"Nothing is lost. Watch it with: tidemill show {run}",
-        )
-
-
-class Driven:
-    """A run that this engine drives."""
-
-    def __init__(self, row: RunRow, run: Run, done: asyncio.Future[RunRow]) -> None:
-        self.row = row
-        self.run = run
-        self.epoch = row.epoch
-        self.done = done
-        self.jobs: dict[str, Job] = {}
-        self.spreads: dict[str, Any] = {}
 
 
 Listener = Callable[[Run, advance.Step], None]
@@ -71,19 +44,21 @@ class Engine:
     def __init__(
         self, store: Store, executor: Executor, clock: Clock, *, command: str = "", pools: dict[str, int] | None = None,
         cpus: float = 2.0, gpus: float = 0.0, host: str = "", pid: int = 0, lease: float = LEASE, renew_every: float = RENEW_EVERY,
+        journal: Callable[..., Journal] = Journal,
     ) -> None:  # fmt: skip
         self._store = store
         self._executor = executor
         self._clock = clock
-        self._me = EngineRow(id=f"e{clock.token()}", host=host, pid=pid, started_at=clock.now(), seen_at=clock.now(), command=command)
-        self._lease, self._renew_every = lease, renew_every
         self._driven: dict[str, Driven] = {}
         self._dispatcher = Dispatcher(pools=pools or {}, cpus=cpus, gpus=gpus)
-        self._journal = Journal(store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written)
+        self._journal = journal(store, trouble=self._on_trouble, fenced=self._on_fenced, broken=self._on_broken, written=self._on_written)
+        me = EngineRow(id=f"e{clock.token()}", host=host, pid=pid, started_at=clock.now(), seen_at=clock.now(), command=command)
+        self._leases = Leases(store, self._journal, clock, me, lasting=lease, every=renew_every)
         self._memory = Memory()
         self._alarms = Alarms(clock, self._on_alarm)
-        self._renewal: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
+        self._leftover: dict[Attempt, Policy] = {}  # attempts of runs that were fenced: they hold their slots until they are seen to end
+        self._closing = False
         self._pump_planned = False
         self.listeners: list[Listener] = []
         self.trouble: Problem | None = None  # why the store cannot be written now
@@ -91,7 +66,7 @@ class Engine:
 
     @property
     def id(self) -> str:
-        return self._me.id
+        return self._leases.me.id
 
     # ---------------------------------------------------------------- from outside
 
@@ -99,25 +74,29 @@ class Engine:
         """Begin to listen and to write."""
         self._journal.start()
         await self._executor.start(self._on_report)
-        self._renewal = asyncio.create_task(self._keep_leases())
+        self._leases.keep(self._on_leases, trouble=self._on_trouble, broken=self._on_broken)
 
     async def drive(self, run_id: str, *, inherited: Any = None, seize: bool = False) -> asyncio.Future[RunRow]:
         """Take up run `run_id`: from its beginning, or from where its log ends. The future is done when it has ended, durably.
 
         `seize`: the caller knows that the engine which holds a lease on it is gone, so the lease counts as over.
         """
-        now = self._clock.now()
-        then, until = math.inf if seize else now, now + self._lease
-        rows = await self._journal.call(lambda: self._store.claim(self.id, now=then, until=until, limit=1, only=run_id))
+        rows = await self._leases.claim(limit=1, only=run_id, seize=seize)
         if not rows:
             raise Fenced(run_id)
         return await self._take_up(rows[0], inherited)
 
     async def take_up_orphans(self, limit: int = 100) -> list[asyncio.Future[RunRow]]:
         """Take up unfinished runs that nobody drives any more."""
-        now = self._clock.now()
-        rows = await self._journal.call(lambda: self._store.claim(self.id, now=now, until=now + self._lease, limit=limit))
-        return [await self._take_up(row, None) for row in rows]
+        return [await self._taken_up(row) for row in await self._leases.claim(limit=limit)]
+
+    async def _taken_up(self, row: RunRow) -> asyncio.Future[RunRow]:
+        try:
+            return await self._take_up(row, None)
+        except Exception as error:  # noqa: BLE001 - one run that cannot be read does not keep others from going on
+            failed: asyncio.Future[RunRow] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
 
     def cancel(self, run_id: str, *, by: str, because: str = "") -> None:
         """Ask a run of this engine to end. Repeating it is harmless."""
@@ -136,27 +115,33 @@ class Engine:
 
     async def close(self, *, grace: float = 10.0) -> None:
         """Stop what runs, write what is left, give up the leases. Unfinished runs can be taken up again."""
-        for task in (self._renewal, *self._background):
-            if task is not None:
-                task.cancel()
+        self._closing = True
+        self._leases.close()
+        for task in self._background:
+            task.cancel()
         self._alarms.close()
         self._dispatcher.paused = "the engine is closing"
         await self._executor.close(grace=grace)
         held = [held_id for held_id, driven in self._driven.items() if driven.run.state not in RUN_ENDS]
         if held and self.trouble is None:
-            await self._journal.call(lambda: self._store.release(self.id, held))
+            await self._leases.release(held)
         await self._journal.close(patience=grace)
 
     # ---------------------------------------------------------------- taking runs up
 
     async def _take_up(self, row: RunRow, inherited: Any) -> asyncio.Future[RunRow]:
-        graph, log = await self._journal.call(lambda: (self._store.graph(row.graph), list(self._store.events(row.id))))
-        run = Run(row.id, graph)
+        if row.id in self._driven:  # its lease was over, and nobody else took it
+            self._on_fenced(row.id)
+        try:
+            graph, log = await self._journal.call(lambda: (self._store.graph(row.graph), list(self._store.events(row.id))))
+            run = fold(Run(row.id, graph), map(read_event, log))
+        except Exception:
+            await self._leases.release([row.id])  # else it would be prolonged, and nobody could ever take the run up
+            raise
         done: asyncio.Future[RunRow] = asyncio.get_running_loop().create_future()
         driven = self._driven[row.id] = Driven(row, run, done)
         self._dispatcher.limit(row.id, graph.max_active)
         now = self._clock.now()
-        fold(run, (read_event(entry) for entry in log))
         if inherited is not None and not log:
             self._perform(driven, advance.inherit(run, inherited))
         if run.state is RunState.QUEUED:
@@ -189,8 +174,9 @@ class Engine:
             driven, path = self._of(report.job)
             if driven is not None:
                 step = advance.returned(driven.run, path, report.starts, now)
-                self._freed(driven, path, len(report.starts))
+                self._freed(driven, path, len(report.starts) - step.refused)
                 self._perform(driven, step)
+            self._let_go(report.job, report.starts)
         elif isinstance(report, Note):
             self._on_note(report, now)
         elif isinstance(report, CallMade):
@@ -201,29 +187,24 @@ class Engine:
 
     def _on_done(self, report: Done, now: Instant) -> None:
         driven, path = self._of(report.job)
+        if self._leftover:
+            self._let_go(report.job, [(outcome.n, outcome.attempt) for outcome in report.outcomes])
         if driven is None:
             return
         step = advance.settle(driven.run, path, report.outcomes, now)
         self.refused += step.refused
         self._freed(driven, path, len(report.outcomes) - step.refused)
         place = driven.run.places.get(path)
-        memos = None
-        if place is not None and place.policy.cache is not None:
-            memos = self._memory.rows(driven.run, place, report.outcomes, now)
+        memos = self._memory.rows(driven.run, place, step.events, now) if place is not None and place.policy.cache is not None else ()
         self._perform(driven, step, memos=memos)
 
     def _on_note(self, note: Note, now: Instant) -> None:
         driven, path = self._of(note.job)
         if driven is None:
             return
-        place = driven.run.places.get(path)
-        unit = note.n + 1 if place is not None and place.mapped else 0
-        commit = commit_of(driven.run, driven.epoch, [])
-        commit.notes.append(
-            NoteRow(run=driven.run.id, place=path, unit=unit, attempt=note.attempt, kind=note.kind, name=note.name, at=now,
-                    value=note.value, handle=note.handle)
-        )  # fmt: skip
-        self._journal.add(commit)
+        row = note_row(driven.run, path, note, now)
+        if row is not None:
+            self._journal.add(Commit(run=driven.run.id, epoch=driven.epoch, notes=[row]))
 
     def _of(self, job: str) -> tuple[Driven | None, str]:
         run_id, _, path = job.partition("/")
@@ -232,18 +213,28 @@ class Engine:
     def _freed(self, driven: Driven, path: str, count: int) -> None:
         place = driven.run.places.get(path)
         if place is not None and count > 0:
-            self._dispatcher.ended(driven.run.id, place.policy, count)
+            self._dispatcher.ended(driven.run.id, place.policy, count, driver=place.role == "driver")
+
+    def _let_go(self, job: str, attempts: Iterable[tuple[int, int]]) -> None:
+        for n, attempt in attempts:
+            policy = self._leftover.pop((job, n, attempt), None)
+            if policy is not None:
+                self._dispatcher.ended(job.partition("/")[0], policy, 1, driver=False)
 
     # ---------------------------------------------------------------- performing
 
-    def _perform(self, driven: Driven, step: advance.Step, *, durable: bool = False, memos: Sequence[Any] | None = None) -> None:
-        """Write the events of `step`, and do what it says. The one function that acts."""
+    def _perform(
+        self, driven: Driven, step: advance.Step, *, durable: bool = False, memos: Sequence[MemoRow] = (),
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Write the events of `step`, and do what it says. `then` is done once they are written. The one function that acts."""
         concluding = next((effect for effect in step.effects if isinstance(effect, fx.Conclude)), None)
         if step.events or memos:
             commit = commit_of(driven.run, driven.epoch, step.events)
-            if memos:
-                commit.memos += memos
-            then = (lambda: self._concluded(driven)) if concluding is not None else None
+            commit.memos += memos
+            driven.changed(commit.change)
+            if concluding is not None:
+                then = partial(self._concluded, driven)
             self._journal.add(commit, durable=durable or concluding is not None, then=then)
         for effect in step.effects:
             self._do(driven, effect)
@@ -266,7 +257,7 @@ class Engine:
         elif isinstance(effect, fx.Withdraw):
             self._dispatcher.withdraw(run.id, effect.place)
         elif isinstance(effect, fx.Reply):
-            self._executor.reply(f"{run.id}/{effect.place}", _asked_as(effect.node.key), effect.result, effect.failure)
+            self._executor.reply(f"{run.id}/{effect.place}", asked_as(effect.node.key), effect.result, effect.failure)
 
     def _make_ready(self, driven: Driven, place: Place, units: range | tuple[int, ...]) -> None:
         if place.policy.cache is not None:
@@ -274,21 +265,28 @@ class Engine:
             self._background.add(task)
             task.add_done_callback(self._background.discard)
             return
+        self._offer(driven, place, units)
+
+    def _offer(self, driven: Driven, place: Place, units: Iterable[int]) -> None:
         assert place.node is not None
-        self._dispatcher.add(driven.run.id, place.path, place.policy, place.node.task.name, units)
+        self._dispatcher.add(driven.run.id, place.path, place.policy, place.node.task.name, units, driver=place.role == "driver")
 
     async def _look_up(self, driven: Driven, place: Place, units: tuple[int, ...]) -> None:
         """Take remembered results for units of a task with `cache=`; the others are launched."""
-        keys = self._memory.keys(driven.run, place, units)
         now = self._clock.now()
-        found = await self._journal.call(lambda: self._store.recall(list(set(keys.values())), now=now))
-        hits: list[tuple[int, Handle]] = [(n, found[key].handle) for n, key in keys.items() if key in found]
-        missing = [n for n in units if keys.get(n) not in found]
-        if missing and place.node is not None:
-            self._dispatcher.add(driven.run.id, place.path, place.policy, place.node.task.name, missing)
+        keys = self._memory.keys(driven.run, place, units)
+        try:
+            found = await self._journal.call(lambda: self._store.recall(list(set(keys.values())), now=now))
+        except Problem as problem:
+            self._on_trouble(problem)
+            found = {}  # then they are computed, once the store is there again
+        if self._driven.get(driven.run.id) is not driven:
+            return
+        self._offer(driven, place, [n for n in units if keys[n] not in found and place.units[n].state is TaskState.READY])
+        hits = [(n, found[key]) for n, key in keys.items() if key in found]
         if hits:
-            why = f"computed before, in run {found[keys[hits[0][0]]].run}"
-            self._perform(driven, advance.reused(driven.run, place.path, hits, why, now))
+            why = f"computed before, in run {hits[0][1].run}"
+            self._perform(driven, advance.reused(driven.run, place.path, [(n, memo.handle) for n, memo in hits], why, self._clock.now()))
         self._plan_pump()
 
     def _concluded(self, driven: Driven) -> None:
@@ -310,12 +308,19 @@ class Engine:
 
     def _pump(self) -> None:
         self._pump_planned = False
+        if self._closing:
+            return
         self._dispatcher.pump(self._executor.room, self._launch)
 
-    def _launch(self, ready: Ready, units: list[int]) -> None:
+    def _launch(self, ready: Ready, offered: list[int]) -> None:
         driven = self._driven[ready.run]
         run = driven.run
         place = run.places[ready.path]
+        # Since they were offered, some may have run out of time.
+        units = [n for n in offered if place.units[n].state is TaskState.READY]
+        self._freed(driven, ready.path, len(offered) - len(units))
+        if not units:
+            return
         job = driven.jobs.get(ready.path)
         if job is None:
             job = driven.jobs[ready.path] = make_job(run, place, environment=driven.row.environment)
@@ -324,13 +329,21 @@ class Engine:
         starts = [make_start(place, n, over) for n in units]
         step = advance.launched(run, ready.path, [(start.n, start.attempt) for start in starts], self._clock.now())
         if place.policy.at_most_once:
-            commit = commit_of(run, driven.epoch, step.events)
-            self._journal.add(commit, durable=True, then=lambda: self._executor.launch(job, starts))
-            step.events = []
-            self._perform(driven, step)
+            self._perform(driven, step, durable=True, then=lambda: self._launch_recorded(driven, place, job, starts))
             return
         self._perform(driven, step)
         self._executor.launch(job, starts)
+
+    def _launch_recorded(self, driven: Driven, place: Place, job: Job, starts: list[Start]) -> None:
+        """The start of what is started at most once is durable: start it, unless the run was stopped in the meantime."""
+        if self._driven.get(driven.run.id) is not driven:
+            return
+        limit = place.policy.timeout.run
+        overdue = limit is not None and self._clock.now() >= (place.units[starts[0].n].started or 0.0) + limit
+        if overdue or self._closing or (driven.run.stopping is not None and place.role not in AFTERMATH):
+            self._on_report(Returned(job.id, [(start.n, start.attempt) for start in starts]))
+        else:
+            self._executor.launch(job, starts)
 
     def _on_alarm(self, run_id: str, alarm: Alarm) -> None:
         driven = self._driven.get(run_id)
@@ -341,23 +354,17 @@ class Engine:
 
     # ---------------------------------------------------------------- the store and its leases
 
-    async def _keep_leases(self) -> None:
-        while True:
-            await asyncio.sleep(self._renew_every)
-            now = self._clock.now()
-            me = self._me = msgspec.structs.replace(self._me, seen_at=now)
-            try:
-                rows = await self._journal.call(lambda: self._store.renew(me, until=now + self._lease))  # noqa: B023 - awaited at once
-            except Problem as problem:
-                self._on_trouble(problem)
-                continue
-            if self.trouble is not None and self._journal.backlog == 0:
-                self._on_trouble(None)
-            held = {row.id: row for row in rows}
-            for driven in list(self._driven.values()):
-                row = held.get(driven.row.id)
-                if row is not None and row.cancel is not None:
-                    self._cancel_as_asked(driven, row.cancel)
+    def _on_leases(self, rows: list[RunRow]) -> None:
+        """These runs are still ours, and perhaps somebody asked to cancel one."""
+        if self.trouble is not None and self._journal.backlog == 0:
+            self._on_trouble(None)
+        held = {row.id: row for row in rows}
+        for driven in list(self._driven.values()):
+            row = held.get(driven.row.id)
+            if row is None and driven.run.state not in RUN_ENDS:
+                self._on_fenced(driven.row.id)
+            elif row is not None and row.cancel is not None:
+                self._cancel_as_asked(driven, row.cancel)
 
     def _on_written(self) -> None:
         if self._dispatcher.paused == BUSY and self._journal.backlog < MAX_BACKLOG // 2:
@@ -377,21 +384,17 @@ class Engine:
         driven = self._driven.pop(run_id, None)
         if driven is None:
             return
-        for place in driven.run.places.values():
-            for n, unit in enumerate(place.units):
-                if unit.state == "running":
-                    self._executor.stop(f"{run_id}/{place.path}", n, unit.attempt, cause="cancelled")
+        running = driven.running()
+        self._leftover |= running
+        for job, n, attempt in running:
+            self._executor.stop(job, n, attempt, cause="cancelled")
+        self._memory.forget(run_id)
         self._dispatcher.forget(run_id)
         if not driven.done.done():
             driven.done.set_exception(Fenced(run_id))
 
     def _on_broken(self, error: BaseException) -> None:
+        self._on_trouble(error if isinstance(error, Problem) else Problem(f"The store failed: {error}", mend="Please report this."))
         for driven in list(self._driven.values()):
             if not driven.done.done():
                 driven.done.set_exception(error)
-
-
-def _asked_as(key: str) -> str:
-    """The key under which a driver asked: without the number of its attempt."""
-    stem, mark, number = key.rpartition("~")
-    return stem if mark and number.isdigit() else key

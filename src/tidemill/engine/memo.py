@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import blake3
 import msgspec
 
 from tidemill.graph.values import At, Constant, Expr, Several
-from tidemill.graph.work import Instant, Outcome
+from tidemill.graph.work import Instant
+from tidemill.machine.events import Event, Settled
 from tidemill.machine.resolve import job as make_job
 from tidemill.machine.resolve import spread
 from tidemill.machine.run import Place, Run
@@ -41,8 +42,9 @@ class Memory:
         self._keys.setdefault((run.id, place.path), {}).update(found)
         return found
 
-    def rows(self, run: Run, place: Place, outcomes: Sequence[Outcome], now: Instant) -> list[MemoRow]:
-        """What is to be remembered of `outcomes`."""
+    def rows(self, run: Run, place: Place, events: Iterable[Event], now: Instant) -> list[MemoRow]:
+        """What is to be remembered of the outcomes that were accepted."""
+        outcomes = [outcome for event in events if isinstance(event, Settled) for outcome in event.outcomes]
         keys = self._keys.get((run.id, place.path), {})
         cache = place.policy.cache
         expires = None if cache is None or cache == FOR_EVER else now + cache

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from tidemill.graph.work import Failure, Outcome
+from tidemill.graph.work import Failure, Note, Outcome
 from tidemill.machine import events as ev
 from tidemill.machine.resolve import output
 from tidemill.machine.run import Place, Run
 from tidemill.machine.states import RunState, TaskState
-from tidemill.ports import AttemptRow, Commit, EventRow, RunChange, TaskRow
+from tidemill.ports import AttemptRow, Commit, EventRow, NoteRow, RunChange, TaskRow
 
 _json = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[ev.Event] = msgspec.json.Decoder(ev.Event)
@@ -37,6 +37,17 @@ def commit_of(run: Run, epoch: int, events: list[ev.Event]) -> Commit:
         if write is not None:
             write(run, event, commit)
     return commit
+
+
+def note_row(run: Run, path: str, note: Note, at: float) -> NoteRow | None:
+    """What running code said of itself. None when it is not the current attempt: only that speaks for its task."""
+    place = run.places.get(path)
+    if place is None or not 0 <= note.n < len(place.units) or place.units[note.n].attempt != note.attempt:
+        return None
+    return NoteRow(
+        run=run.id, place=path, unit=note.n + 1 if place.mapped else 0, attempt=note.attempt, kind=note.kind, name=note.name, at=at,
+        value=note.value, handle=note.handle,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- rows of tasks
