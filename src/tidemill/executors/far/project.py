@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ class Project:
 
         flow = self.definitions.flow(name)
         values = validate(flow, raw, masker=tools.masker)
-        built = build(flow, values, keep=tools.artifacts.keep, resources=self.resources)
+        # A path that a flow is given says where to read or write: it is kept as words, not as what is there now.
+        built = build(flow, values, keep=partial(tools.artifacts.keep, paths="name"), resources=self.resources)
         return built.graph, place_of(flow.function)
 
     def describe(self) -> dict[str, Any]:
