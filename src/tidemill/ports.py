@@ -326,8 +326,8 @@ class Executor(Protocol):
 class Artifacts(Protocol):
     """Values by content."""
 
-    def keep(self, value: object, *, declared: str = "") -> Handle:
-        """Store a value, whole or not at all."""
+    def keep(self, value: object, *, declared: str = "", paths: Literal["content", "name"] = "content") -> Handle:
+        """Store a value, whole or not at all. `paths="name"`: of a `Path` keep the words only, not what is there."""
 
     def load(self, handle: Handle, *, want: type | None = None) -> object:
         """The value again, verified."""
