@@ -8,7 +8,7 @@ from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph, Node, TaskRef
 from tidemill.graph.values import Handle
 from tidemill.graph.work import Failure, Outcome
-from tidemill.machine.events import Begun, Event, Finished, Launched, Opened, Settled
+from tidemill.machine.events import Begun, Event, Finished, Launched, Opened, Recovered, Settled
 from tidemill.machine.states import RunState, TaskState
 from tidemill.ports import Commit, EngineRow, EventRow, RunChange, RunRow, Store, TaskRow
 
@@ -34,9 +34,9 @@ def begun(run: str = "r1", n: int = 1) -> EventRow:
     return event(run, n, Begun(100.0 + n))
 
 
-def woken(run: str, n: int, size: int = 0) -> EventRow:
-    """An entry that the machine is not asked about, of about `size` bytes."""
-    return EventRow(run=run, n=n, kind="task.woken", at=float(n), body=b'{"n":%d,"fill":"%s"}' % (n, b"x" * size))
+def entry(run: str, n: int, size: int = 0) -> EventRow:
+    """An entry that says little, of about `size` bytes."""
+    return event(run, n, Recovered(float(n), "x" * size))
 
 
 def task(run: str = "r1", place: str = "load", unit: int = 0, **more: object) -> TaskRow:

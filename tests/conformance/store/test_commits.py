@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from conformance.store.rows import GRAPH, begun, claimed, event, failed, handle, run_row, task, woken
 
+from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, run_row, task
 from tidemill.graph.values import Constant
 from tidemill.machine.events import Begun
 from tidemill.machine.states import RunState, TaskState
@@ -20,7 +20,7 @@ def everything(run: str = "r1", epoch: int = 1, n: int = 1) -> Commit:
     return Commit(
         run=run,
         epoch=epoch,
-        events=[woken(run, n), woken(run, n + 1)],
+        events=[entry(run, n), entry(run, n + 1)],
         tasks=[task(run), task(run, "clean", state=TaskState.READY)],
         attempts=[AttemptRow(run=run, place="load", unit=0, attempt=1, started_at=1.0, ended_at=2.0, failure=failed(), cpu=0.5, memory=9)],
         notes=[NoteRow(run=run, place="load", unit=0, attempt=1, kind="metric", name="rows", at=1.0, value=3.5)],
@@ -60,9 +60,9 @@ def test_the_engine_before_is_fenced_once_another_one_has_claimed(store: Store) 
     assert store.commit([Commit(run="r1", epoch=1, events=[begun()])], durable=False) == []
     (taken,) = store.claim("bob", now=1000.0, until=2000.0, limit=1)
     assert taken.epoch == 2
-    late = Commit(run="r1", epoch=1, events=[woken("r1", 2)], tasks=[task()])
+    late = Commit(run="r1", epoch=1, events=[entry("r1", 2)], tasks=[task()])
     assert store.commit([late], durable=True) == ["r1"]
-    assert store.commit([Commit(run="r1", epoch=2, events=[woken("r1", 2)])], durable=False) == []
+    assert store.commit([Commit(run="r1", epoch=2, events=[entry("r1", 2)])], durable=False) == []
     assert len(list(store.events("r1"))) == 2
     assert store.tasks("r1", TaskFilter(), Page()) == []
 
@@ -89,8 +89,8 @@ def test_a_repeated_commit_is_known_even_after_the_epoch_has_moved_on(store: Sto
 
 def test_commits_of_one_run_in_one_call_follow_each_other(store: Store) -> None:
     claimed(store)
-    first = Commit(run="r1", epoch=1, events=[woken("r1", 1)], tasks=[task(state=TaskState.READY)])
-    second = Commit(run="r1", epoch=1, events=[woken("r1", 2)], tasks=[task(state=TaskState.RUNNING)])
+    first = Commit(run="r1", epoch=1, events=[entry("r1", 1)], tasks=[task(state=TaskState.READY)])
+    second = Commit(run="r1", epoch=1, events=[entry("r1", 2)], tasks=[task(state=TaskState.RUNNING)])
     third = Commit(run="r1", epoch=1, tasks=[task(state=TaskState.SUCCEEDED, output=HANDLE)])
     assert store.commit([first, second, third], durable=False) == []
     assert [e.n for e in store.events("r1")] == [1, 2]
@@ -99,9 +99,9 @@ def test_commits_of_one_run_in_one_call_follow_each_other(store: Store) -> None:
 
 def test_the_first_of_two_commits_may_have_been_stored_before(store: Store) -> None:
     claimed(store)
-    first = Commit(run="r1", epoch=1, events=[woken("r1", 1)])
+    first = Commit(run="r1", epoch=1, events=[entry("r1", 1)])
     store.commit([first], durable=False)
-    assert store.commit([first, Commit(run="r1", epoch=1, events=[woken("r1", 2)])], durable=False) == []
+    assert store.commit([first, Commit(run="r1", epoch=1, events=[entry("r1", 2)])], durable=False) == []
     assert [e.n for e in store.events("r1")] == [1, 2]
 
 
@@ -109,13 +109,13 @@ def test_the_first_of_two_commits_may_have_been_stored_before(store: Store) -> N
 def test_entries_that_do_not_follow_the_log_are_refused_and_nothing_is_stored(store: Store, n: int) -> None:
     claimed(store, "r1")
     claimed(store, "r2")
-    store.commit([Commit(run="r1", epoch=1, events=[begun(), woken("r1", 2)])], durable=False)
+    store.commit([Commit(run="r1", epoch=1, events=[begun(), entry("r1", 2)])], durable=False)
     other = Commit(run="r1", epoch=1, events=[event("r1", n, Begun(77.0))], tasks=[task()])
     with pytest.raises(OutOfStep, match=f"The log of run r1 ends with entry 2, and other entries from {n} on were to be added"):
         store.commit([Commit(run="r2", epoch=1, events=[begun("r2")]), other], durable=False)
     assert list(store.events("r2")) == []
     assert store.tasks("r1", TaskFilter(), Page()) == []
-    assert store.commit([Commit(run="r1", epoch=1, events=[woken("r1", 3)])], durable=False) == []
+    assert store.commit([Commit(run="r1", epoch=1, events=[entry("r1", 3)])], durable=False) == []
 
 
 def test_another_store_on_the_same_database_may_have_moved_the_log(database_url: str) -> None:
@@ -124,8 +124,8 @@ def test_another_store_on_the_same_database_may_have_moved_the_log(database_url:
     one, two = open_store(database_url), open_store(database_url, lock=False)
     claimed(one)
     one.commit([Commit(run="r1", epoch=1, events=[begun()])], durable=False)
-    two.commit([Commit(run="r1", epoch=1, events=[woken("r1", 2)])], durable=False)
-    assert one.commit([Commit(run="r1", epoch=1, events=[woken("r1", 3)])], durable=False) == []
+    two.commit([Commit(run="r1", epoch=1, events=[entry("r1", 2)])], durable=False)
+    assert one.commit([Commit(run="r1", epoch=1, events=[entry("r1", 3)])], durable=False) == []
     assert [e.n for e in one.events("r1")] == [1, 2, 3]
     one.close()
     two.close()
@@ -133,7 +133,7 @@ def test_another_store_on_the_same_database_may_have_moved_the_log(database_url:
 
 def test_later_rows_of_a_task_replace_earlier_ones(store: Store) -> None:
     claimed(store)
-    rows = [task(state=TaskState.READY), task(state=TaskState.RUNNING, attempt=1), task(state=TaskState.RETRYING, attempt=1, because="again")]
+    rows = [task(state=TaskState.READY), task(state=TaskState.RUNNING), task(state=TaskState.RETRYING, attempt=1, because="again")]
     store.commit([Commit(run="r1", epoch=1, tasks=rows)], durable=False)
     assert store.task("r1", "load", 0) == rows[2]
     store.commit([Commit(run="r1", epoch=1, tasks=[task(state=TaskState.READY)])], durable=False)
@@ -147,7 +147,8 @@ def test_of_progress_only_the_last_is_kept_and_metrics_stay_in_order(store: Stor
         return NoteRow(run="r1", place="load", unit=0, attempt=1, kind=kind, name="x", at=at, value=value)
 
     store.commit([Commit(run="r1", epoch=1, notes=[note("metric", 2.0, 0.5), note("progress", 1.0, 0.1)])], durable=False)
-    store.commit([Commit(run="r1", epoch=1, notes=[note("metric", 3.0, "text"), note("progress", 4.0, 0.9), note("link", 5.0, None)])], durable=False)
+    more = [note("metric", 3.0, "text"), note("progress", 4.0, 0.9), note("link", 5.0, None)]
+    store.commit([Commit(run="r1", epoch=1, notes=more)], durable=False)
     assert [(n.kind, n.value) for n in store.notes("r1")] == [("metric", 0.5), ("metric", "text"), ("progress", 0.9), ("link", None)]
     assert store.notes("r1", "clean") == []
     assert len(store.notes("r1", "load")) == 4
@@ -200,7 +201,7 @@ def test_half_a_surrogate_pair_in_text_is_replaced(store: Store) -> None:
 
 def test_a_huge_entry_and_a_huge_row_are_no_matter(store: Store) -> None:
     claimed(store)
-    big = woken("r1", 1, size=20_000_000)
+    big = entry("r1", 1, size=20_000_000)
     row: TaskRow = task(failure=failed("x" * 3_000_000))
     store.commit([Commit(run="r1", epoch=1, events=[big], tasks=[row], change=RunChange(output=Constant(HANDLE)))], durable=True)
     assert [e.body for e in store.events("r1")] == [big.body]
@@ -221,5 +222,5 @@ def test_a_hundred_thousand_tasks_are_counted_and_paged(store: Store) -> None:
 def test_a_run_created_with_entries_goes_on_after_them(store: Store) -> None:
     store.create_run(run_row(), GRAPH, [begun()])
     store.claim("ada", now=1.0, until=2.0, limit=1)
-    assert store.commit([Commit(run="r1", epoch=1, events=[woken("r1", 2)])], durable=False) == []
+    assert store.commit([Commit(run="r1", epoch=1, events=[entry("r1", 2)])], durable=False) == []
     assert [e.n for e in store.events("r1")] == [1, 2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conformance.store.rows import GRAPH, begun, claimed, engine, run_row, whole_run
 
+from conformance.store.rows import GRAPH, begun, claimed, engine, run_row, whole_run
 from tidemill.errors import Unknown
 from tidemill.machine.states import RunState
 from tidemill.ports import Commit, RunChange, Store
@@ -108,9 +108,9 @@ def test_engines_that_claim_at_once_never_get_the_same_run(database_url: str) ->
         return taken
 
     with ThreadPoolExecutor(4) as pool:
-        taken = [id for some in pool.map(take, range(4)) for id in some]
+        taken = [run for some in pool.map(take, range(4)) for run in some]
     assert sorted(taken) == [f"r{n:02}" for n in range(40)]
-    assert {stores[0].run(id).epoch for id in taken} == {1}
+    assert {stores[0].run(run).epoch for run in taken} == {1}
     for store in stores:
         store.close()
 

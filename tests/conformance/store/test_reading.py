@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from conformance.store.rows import GRAPH, begun, claimed, event, failed, handle, run_row, task, whole_run, woken
 
+from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, run_row, task, whole_run
 from tidemill.errors import Unknown
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph, Node, TaskRef
@@ -53,7 +53,8 @@ def test_a_task_that_is_not_there_is_unknown_and_the_nearest_is_named(store: Sto
 
 def test_counts_are_of_the_items_where_there_are_any(store: Store) -> None:
     with_tasks(store)
-    store.commit([Commit(run="r1", epoch=1, tasks=[task(place="empty", size=0), task(place="unopened", state=TaskState.WAITING)])], durable=False)
+    more = [task(place="empty", size=0), task(place="unopened", state=TaskState.WAITING)]
+    store.commit([Commit(run="r1", epoch=1, tasks=more)], durable=False)
     counts = store.counts("r1")
     assert counts["b"] == {"succeeded": 2, "failed": 1}
     assert (counts["a"], counts["empty"], counts["unopened"]) == ({"running": 1}, {}, {"waiting": 1})
@@ -70,7 +71,7 @@ def test_attempts_are_in_order(store: Store) -> None:
 
 def test_a_log_is_read_from_any_entry_on(store: Store) -> None:
     claimed(store)
-    store.commit([Commit(run="r1", epoch=1, events=[woken("r1", n) for n in range(1, 501)])], durable=False)
+    store.commit([Commit(run="r1", epoch=1, events=[entry("r1", n) for n in range(1, 501)])], durable=False)
     assert [e.n for e in store.events("r1")] == list(range(1, 501))
     assert [e.n for e in store.events("r1", after=498)] == [499, 500]
     assert [e.n for e in store.events("r1", after=10, limit=205)] == list(range(11, 216))
@@ -81,8 +82,8 @@ def test_a_log_is_read_from_any_entry_on(store: Store) -> None:
 def test_a_hash_depends_on_all_entries_before_it(store: Store) -> None:
     claimed(store, "r1")
     claimed(store, "r2")
-    store.commit([Commit(run="r1", epoch=1, events=[woken("r1", 1), woken("r1", 2)])], durable=False)
-    store.commit([Commit(run="r2", epoch=1, events=[begun("r2"), woken("r2", 2)])], durable=False)
+    store.commit([Commit(run="r1", epoch=1, events=[entry("r1", 1), entry("r1", 2)])], durable=False)
+    store.commit([Commit(run="r2", epoch=1, events=[begun("r2"), entry("r2", 2)])], durable=False)
     one, two = list(store.events("r1")), list(store.events("r2"))
     assert one[1].body == two[1].body
     assert len({e.chain for e in (*one, *two)}) == 4
@@ -92,7 +93,7 @@ def test_the_stream_is_all_logs_in_commit_order(store: Store) -> None:
     claimed(store, "r1")
     claimed(store, "r2")
     for run, n in (("r1", 1), ("r2", 1), ("r2", 2), ("r1", 2)):
-        store.commit([Commit(run=run, epoch=1, events=[woken(run, n)])], durable=False)
+        store.commit([Commit(run=run, epoch=1, events=[entry(run, n)])], durable=False)
     seen = store.stream(after=0, limit=3)
     assert [(e.run, e.n) for e in seen] == [("r1", 1), ("r2", 1), ("r2", 2)]
     assert [(e.run, e.n) for e in store.stream(after=seen[-1].seq, limit=3)] == [("r1", 2)]
@@ -104,18 +105,20 @@ def test_a_reader_of_the_stream_misses_nothing_while_several_write(store: Store)
 
     def write(run: str) -> None:
         for n in range(1, 51):
-            store.commit([Commit(run=run, epoch=1, events=[woken(run, n)])], durable=False)
+            store.commit([Commit(run=run, epoch=1, events=[entry(run, n)])], durable=False)
 
     threads = [threading.Thread(target=write, args=(f"r{n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     seen, last = [], 0
     while len(seen) < 200:
-        for entry in store.stream(after=last, limit=7):
-            assert entry.seq > last
-            last = entry.seq
-            seen.append((entry.run, entry.n))
-        if not any(thread.is_alive() for thread in threads) and not store.stream(after=last, limit=1):
+        writing = any(thread.is_alive() for thread in threads)
+        found = store.stream(after=last, limit=7)
+        for row in found:
+            assert row.seq > last
+            last = row.seq
+            seen.append((row.run, row.n))
+        if not found and not writing:
             break
     for thread in threads:
         thread.join()
@@ -132,8 +135,8 @@ def test_a_number_is_not_given_out_again_after_its_entry_was_forgotten(store: St
 
 
 def test_durations_are_medians_over_the_last_succeeded_runs(store: Store) -> None:
-    for n, id in enumerate(("r1", "r2", "r3")):
-        whole_run(store, id, at=100.0 * (n + 1))
+    for n, run in enumerate(("r1", "r2", "r3")):
+        whole_run(store, run, at=100.0 * (n + 1))
     claimed(store, "r4", created_at=900.0)
     store.commit([Commit(run="r4", epoch=1, tasks=[task("r4", state=TaskState.SUCCEEDED, started_at=0.0, ended_at=99.0)])], durable=False)
     whole_run(store, "other", flow="other")
@@ -143,11 +146,11 @@ def test_durations_are_medians_over_the_last_succeeded_runs(store: Store) -> Non
 
 def test_the_oldest_runs_do_not_count_for_durations(store: Store) -> None:
     for n, seconds in enumerate((50.0, 1.0, 3.0)):
-        id = f"r{n}"
-        claimed(store, id, created_at=float(n))
-        rows = [task(id, size=1, state=TaskState.SUCCEEDED, started_at=10.0, ended_at=10.0 + seconds), task(id, unit=1, started_at=10.0)]
+        run = f"r{n}"
+        claimed(store, run, created_at=float(n))
+        rows = [task(run, size=1, state=TaskState.SUCCEEDED, started_at=10.0, ended_at=10.0 + seconds), task(run, unit=1, started_at=10.0)]
         change = RunChange(state=RunState.SUCCEEDED, started_at=0.0, ended_at=seconds)
-        store.commit([Commit(run=id, epoch=1, tasks=rows, change=change)], durable=False)
+        store.commit([Commit(run=run, epoch=1, tasks=rows, change=change)], durable=False)
     assert store.durations("nightly", runs=2) == {"": 2.0, "load": 2.0}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conformance.store.rows import DIGEST, GRAPH, begun, claimed, failed, handle, run_row, whole_run
 
+from conformance.store.rows import DIGEST, GRAPH, begun, claimed, failed, handle, run_row, whole_run
 from tidemill.errors import BadSetting, Corrupt, Unknown
 from tidemill.graph.nodes import Graph
 from tidemill.graph.values import Constant
@@ -56,8 +56,8 @@ def test_a_graph_is_never_stored_under_another_ones_digest(store: Store) -> None
 
 
 def test_a_run_is_found_by_a_unique_beginning_of_its_id(store: Store) -> None:
-    for id in ("01ABC", "01ABD", "02XYZ"):
-        store.create_run(run_row(id), GRAPH)
+    for run in ("01ABC", "01ABD", "02XYZ"):
+        store.create_run(run_row(run), GRAPH)
     assert store.run("02").id == "02XYZ"
     assert store.run("01ABD").id == "01ABD"
     with pytest.raises(Unknown, match="Known: 01ABC, 01ABD"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,9 +45,10 @@ _COLLIDED = (errors.SerializationFailure, errors.DeadlockDetected)
 
 
 class PostgresDatabase:
-    """One database of a server."""
+    """One database of a server. `waits`: seconds before each further attempt to reach it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, waits: Sequence[float] = WAITS) -> None:
+        self._waits = (*waits, None)
         self._dialect = dialect(paramstyle="format")  # type: ignore[no-untyped-call]
         try:
             parsed = make_url(url)
@@ -67,23 +68,28 @@ class PostgresDatabase:
 
     def _prepare(self) -> None:
         """Make the tables in an empty database, and look which version there is. Whoever opens wants an answer: no patience here."""
-        connection: psycopg.Connection[Any] | None = None
         try:
             connection = self._connect()
+        except psycopg.Error as error:
+            raise problem(error, self.where) from error
+        try:
             found = self._found_version(connection)
             if found is None:
+                # Before the transaction: within one, the server would remember that the tables were not there.
+                connection.execute("SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
                 with connection.transaction():
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
                     found = self._found_version(connection)
                     if found is None:
                         self._create(connection)
                         found = self._found_version(connection)
+                connection.execute("SELECT pg_advisory_unlock(%s)", (_SCHEMA_LOCK,))
             check_version(found, self.where)
-        except psycopg.Error as error:
-            raise problem(error, self.where) from error
-        finally:
-            if connection is not None:
-                self._readers.put(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, psycopg.Error):
+                raise problem(error, self.where) from error
+            raise
+        self._readers.put(connection)
 
     def _found_version(self, connection: psycopg.Connection[Any]) -> str | None:
         if connection.execute("SELECT to_regclass(%s)", (version.name,)).fetchone() == (None,):
@@ -106,7 +112,7 @@ class PostgresDatabase:
         return connection
 
     def read(self, work: Callable[[Session], T]) -> T:
-        for wait in (*WAITS, None):
+        for wait in self._waits:
             reader: psycopg.Connection[Any] | None = None
             try:
                 reader = self._reader()
@@ -124,10 +130,10 @@ class PostgresDatabase:
                 if isinstance(error, psycopg.Error):
                     raise problem(error, self.where) from error
                 raise
-            if self._readers.full():
+            try:
+                self._readers.put_nowait(reader)
+            except Full:
                 reader.close()
-            else:
-                self._readers.put(reader)
             return done
         raise AssertionError("the last round returns or raises")
 
@@ -147,7 +153,7 @@ class PostgresDatabase:
     def write(self, work: Callable[[Session], T], *, durable: bool) -> T:
         with self._mutex:
             again = False
-            for wait in (*WAITS, None):
+            for wait in self._waits:
                 try:
                     return self._write(work, durable=durable, again=again)
                 except _LOST as error:

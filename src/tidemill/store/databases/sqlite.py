@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -41,9 +41,10 @@ CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints
 
 
 class SqliteDatabase:
-    """One database file. `lock`: this process drives runs on it, and no other does."""
+    """One database file. `lock`: this process drives runs on it, and no other does. `patience`: seconds to wait for another's write."""
 
-    def __init__(self, path: Path, *, lock: bool, command: str) -> None:
+    def __init__(self, path: Path, *, lock: bool, command: str = "", patience: float = BUSY_SECONDS) -> None:
+        self._patience = patience
         self.where = str(path)
         self.path = path
         self._compile = Compiler(dialect())
@@ -71,7 +72,8 @@ class SqliteDatabase:
             if found is None:
                 found = self._create(writer)
             check_version(found, self.where)
-        if self._lock and (had := self._lock.witnessed()) > (has := self._last_seq()):
+            has = _last_seq(writer)
+        if self._lock and (had := self._lock.witnessed()) > has:
             raise LostWrites(self.where, had=had, has=has, lock=str(self._lock.path))
 
     def _create(self, writer: sqlite3.Connection) -> str | None:
@@ -94,7 +96,7 @@ class SqliteDatabase:
         # The schema decides about creation: a file that was deleted meanwhile is not silently made anew.
         uri = f"file:{quote(str(self.path))}?mode=rw"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if self._drives else 0}")
         return connection
@@ -130,10 +132,10 @@ class SqliteDatabase:
             if isinstance(error, sqlite3.Error):
                 raise problem(error, self.where) from error
             raise
-        if self._readers.full():
+        try:
+            self._readers.put_nowait(reader)
+        except Full:
             reader.close()
-        else:
-            self._readers.put(reader)
         return done
 
     def write(self, work: Callable[[Session], T], *, durable: bool) -> T:
@@ -145,6 +147,7 @@ class SqliteDatabase:
                     self._full = durable
                 writer.execute("BEGIN IMMEDIATE")
                 done = work(SqliteSession(writer, self))
+                last = _last_seq(writer) if durable else 0
                 writer.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
@@ -152,7 +155,7 @@ class SqliteDatabase:
                     raise problem(error, self.where) from error
                 raise
             if durable and self._lock:
-                self._lock.witness(writer.execute("SELECT last_insert_rowid()").fetchone()[0])
+                self._lock.witness(last)
         return done
 
     def _roll_back(self) -> None:
@@ -166,14 +169,15 @@ class SqliteDatabase:
             self._writer = None
             writer.close()
 
-    def _last_seq(self) -> int:
-        found = self.read(lambda session: session.text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))  # type: ignore[attr-defined]
-        return int(found[0][0]) if found else 0
-
     def check(self) -> list[str]:
-        found = self.read(lambda session: session.text("PRAGMA quick_check(20)"))  # type: ignore[attr-defined]
+        def ask(session: Session) -> tuple[Rows, int]:
+            connection = session.connection  # type: ignore[attr-defined]
+            return connection.execute("PRAGMA quick_check(20)").fetchall(), _last_seq(connection)
+
+        # The witness first: what is written while we look may only be more.
+        had = FileLock.last_witness(self.path)
+        found, has = self.read(ask)
         wrong = [str(row[0]) for row in found if row[0] != "ok"]
-        had, has = FileLock.last_witness(self.path), self._last_seq()
         return [*wrong, f"entry {had} of the log was stored durably, and the last one now is {has}"] if had > has else wrong
 
     def close(self) -> None:
@@ -201,32 +205,29 @@ class SqliteSession:
     """A transaction on one SQLite connection."""
 
     again = False  # a file does not go away in the middle of an answer
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_database", "connection")
 
     def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
-        self._connection = connection
+        self.connection = connection
         self._database = database
-
-    def text(self, sql: str) -> Rows:
-        return self._connection.execute(sql).fetchall()
 
     def rows(self, statement: Executable, **values: Any) -> Rows:
         ready = self._database.compiled(statement)
-        return self._connection.execute(ready.sql, ready.values(values)).fetchall()
+        return self.connection.execute(ready.sql, ready.values(values)).fetchall()
 
     def each(self, asked: Sequence[tuple[Executable, dict[str, Any]]]) -> list[int]:
         counts = []
         for statement, values in asked:
             ready = self._database.compiled(statement)
-            counts.append(self._connection.execute(ready.sql, ready.values(values)).rowcount)
+            counts.append(self.connection.execute(ready.sql, ready.values(values)).rowcount)
         return counts
 
     def put(self, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
         sql = self._database.bulk_sql(bulk)
         if len(rows) == 1:
-            self._connection.execute(sql, rows[0])
+            self.connection.execute(sql, rows[0])
         else:
-            self._connection.executemany(sql, rows)
+            self.connection.executemany(sql, rows)
 
     def in_order(self) -> None:
         """There is one writer at a time: the order of numbers is that of commits."""
@@ -238,6 +239,12 @@ def _upsert(bulk: Bulk) -> Executable:
         return statement
     changed = {name: statement.excluded[name] for name in bulk.columns if name not in bulk.keys}
     return statement.on_conflict_do_update(index_elements=list(bulk.keys), set_=changed)
+
+
+def _last_seq(connection: sqlite3.Connection) -> int:
+    """The highest number that an entry ever had, also if it was forgotten since."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _found_version(connection: sqlite3.Connection) -> str | None:

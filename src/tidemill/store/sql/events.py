@@ -28,7 +28,8 @@ OF_ALL = select(*_FIELDS).where(events.c.seq > bindparam("after")).order_by(even
 def row(found: Sequence[Any]) -> EventRow:
     """The entry of a tuple with the columns `_FIELDS`."""
     run, n, kind, at, body, seq, chain = found
-    return EventRow(run=run, n=n, kind=kind, at=at, body=bytes(body), seq=seq, chain=chain)
+    told = body.encode() if isinstance(body, str) else bytes(body)  # text, when somebody wrote it by hand
+    return EventRow(run=run, n=n, kind=kind, at=at, body=told, seq=seq, chain=chain)
 
 
 def of_run(database: Database, run: str, *, after: int, limit: int | None) -> Iterator[EventRow]:
