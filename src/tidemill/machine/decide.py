@@ -20,13 +20,14 @@ MAX_ITEMS = 1_000_000  # that one node may be mapped over
 class Step:
     """What one stimulus led to: events for the log, effects for the engine. `refused` counts reports that came too late."""
 
-    __slots__ = ("at", "effects", "events", "refused", "shapes")
+    __slots__ = ("at", "effects", "events", "offered", "refused", "shapes")
 
     def __init__(self, at: Instant) -> None:
         self.at = at
         self.events: list[ev.Event] = []
         self.effects: list[fx.Effect] = []
         self.refused = 0
+        self.offered: set[str] = set()  # places whose units were made ready
         self.shapes: dict[str, tuple[tuple[int, ...], tuple[tuple[str, ...] | None, ...]]] = {}
 
 
@@ -166,8 +167,9 @@ def _open(run: Run, step: Step, place: Place) -> Iterator[ev.Event]:
             yield ev.Ended(step.at, place.path, [(n, TaskState.CANCELLED) for n in idle], run.stopping)
         return
     units = [n for n, unit in enumerate(place.units) if unit.state is TaskState.READY]
-    if not units:
+    if not units or place.path in step.offered:  # one step may come by a place twice
         return
+    step.offered.add(place.path)
     whole = len(units) == len(place.units)
     step.effects.append(fx.MakeReady(place.path, range(len(units)) if whole else tuple(units)))
     limits(step, place, units, "queue")

@@ -14,8 +14,6 @@ from tidemill.errors import Problem
 from tidemill.graph.nodes import Graph
 from tidemill.ports import Commit, EngineRow, EventRow, RunRow, Store
 
-WRITES = ("commit", "claim", "renew", "release")  # what an engine changes
-
 
 class Crash(BaseException):
     """The process of an engine ends here and now."""
@@ -111,7 +109,7 @@ class SteppedJournal(Journal):
     """The real journal, whose turns are taken by the event loop, each `pace()` seconds after the one before."""
 
     def __init__(self, store: Store, *, pace: Callable[[], float], crashed: Callable[[], None], **told: Callable[..., None]) -> None:
-        super().__init__(store, **told)  # type: ignore[arg-type]
+        super().__init__(store, **told)
         self._pace = pace
         self._crashed = crashed
         self._planned = False
@@ -143,5 +141,5 @@ class SteppedJournal(Journal):
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         while (self._queue or self._batch) and loop.time() < until:
-            await asyncio.sleep(self._pace())
+            await asyncio.sleep(self._pace())  # noqa: ASYNC110 - virtual time
         self._end(Problem("The engine is closed."))
