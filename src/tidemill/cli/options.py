@@ -21,7 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON for other programs.")
 environment = click.option("--env", "environment", default="default", metavar="NAME", help="The environment of the settings.")
-in_project = click.option("--project", "-C", "project", default="", metavar="PATH", help="The project's file or folder; else that of this folder.")
+in_project = click.option(
+    "--project", "-C", "project", default="", metavar="PATH", help="The project's file or folder; else that of this folder."
+)
 
 
 def opened(project: str, environment: str = "default") -> Project:
@@ -69,14 +71,13 @@ def find_task(store: Store, run: RunRow, word: str) -> TaskRow:
 
 def with_flow_parameters(function: F) -> F:
     """Let a command take `--param name=value` and, beside it, any `--name value`; both end in `words`."""
-    function = click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the flow; also: --NAME VALUE.")(
-        function
-    )
+    option = click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; also: --NAME VALUE.")
+    function = option(function)
     return click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TARGET] [FLOW] [--NAME VALUE]...")(function)
 
 
 def split_words(words: Sequence[str], params: Sequence[str] = ()) -> tuple[list[str], dict[str, object]]:
-    """What click left over, as targets and parameters. `--flag` alone is true; `-1` after a name is its value. Raises `BadSetting`."""
+    """What click left over, as targets and parameters. `--flag` alone is true, and `-1` after a name is a value. Raises `BadSetting`."""
     targets: list[str] = []
     raw: dict[str, object] = {}
     for text in params:
@@ -92,7 +93,7 @@ def split_words(words: Sequence[str], params: Sequence[str] = ()) -> tuple[list[
             break
         if not word.startswith("--"):
             if word.startswith("-") and len(word) > 1:
-                raise BadSetting(f"There is no option {word}.", mend="See them with --help; parameters of the flow are written --name value.")
+                raise BadSetting(f"There is no option {word}.", mend="See them with --help. Parameters of the flow: --name value.")
             targets.append(word)
             continue
         name, equals, value = word[2:].partition("=")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from tidemill.project.places import NoHistory, Place, check_definitions, find, h
 from tidemill.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tidemill.executors.processes import ProcessExecutor
+    from tidemill.executors.pool import ProcessExecutor
     from tidemill.ports import Artifacts, Clock, Store
+    from tidemill.project.forecast import Forecast
     from tidemill.project.result import RunResult
     from tidemill.project.session import Session
 
@@ -75,12 +76,10 @@ class Project:
             artifacts=settings.artifacts,
             environment=settings.environment,
             settings=settings.resources,
-            env_file=str(settings.folder / ".env"),
             modules=tuple(_dotted(name) for name in settings.modules) if Path(target).is_dir() else (),
             lease=settings.lease,
             grace=settings.grace,
             log_quota=settings.log_quota,
-            threads=settings.threads,
             recycle_memory=settings.worker_recycle_memory,
         )
 
@@ -88,12 +87,11 @@ class Project:
         """A new executor and loader. Its supervisor starts to import the project at once, while the caller goes on."""
         check_definitions(self.place, self.settings.modules)
         make_home(self.home)
-        from tidemill.executors.processes import ProcessExecutor  # lazily: asyncio, which commands that only read do not need
+        from tidemill.executors.pool import ProcessExecutor  # lazily: asyncio, which commands that only read do not need
 
         settings = self.settings
         return ProcessExecutor(
-            self.spec(), workers=settings.workers, spares=settings.spares, load_timeout=settings.load_timeout,
-            recycle_tasks=settings.worker_recycle_tasks,
+            self.spec(), slots=settings.workers, recycle_after=settings.worker_recycle_tasks, load_timeout=settings.load_timeout
         )  # fmt: skip
 
     def store(self, *, lock: bool = False, command: str = "") -> Store:
@@ -124,15 +122,56 @@ class Project:
         """The time, with its zone."""
         return datetime.fromtimestamp(self.clock.now(), UTC)
 
-    def session(self, *, command: str) -> Session:
-        """An engine for this project, to be used in `async with`. Its supervisor is started now."""
+    def session(self, *, command: str, refresh: bool = False) -> Session:
+        """An engine for this project, to be used in `async with`. Its supervisor is started now. `refresh`: recall no results."""
         executor = self.executor()
         from tidemill.project.session import Session as Made  # lazily: it is imported while the supervisor imports the project
 
         return Made(
             store=lambda: self.store(lock=True, command=command), executor=executor, loader=executor, clock=self.clock,
-            settings=self.settings, target=self.place.target, command=command,
+            settings=self.settings, target=self.place.target, command=command, refresh=refresh,
         )  # fmt: skip
+
+    # ---------------------------------------------------------------- asking the loader
+
+    def describe(self) -> dict[str, Any]:
+        """Flows (with the JSON Schema of their parameters), tasks and resources, as plain data. Raises the project's `Problem`."""
+        return _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.describe())))  # type: ignore[no-any-return]
+
+    def plan(self, flow: str | None = None, params: Mapping[str, object] | None = None) -> Forecast:
+        """What a run of `flow` would do, as far as the graph and history tell. Runs nothing. Raises the project's `Problem`."""
+        from tidemill.project.forecast import forecast  # lazily, as above
+
+        built = _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.build(flow, params or {}))))
+        graph = built[0]
+        durations, sizes = self._history(graph.flow)
+        return forecast(graph, durations, sizes)
+
+    async def _ask(self, question: Callable[[ProcessExecutor], Awaitable[Any]]) -> Any:
+        executor = self.executor()
+        try:
+            await executor.start(lambda _: None)
+            return await question(executor)
+        finally:
+            await executor.close(grace=0.0)
+
+    def _history(self, flow: str) -> tuple[dict[str, float], dict[str, int]]:
+        """Median seconds by place, and the sizes of mapped nodes in the last run that succeeded."""
+        from tidemill.machine.states import RunState  # lazily, as above
+        from tidemill.ports import Page, RunFilter
+        from tidemill.project.forecast import node_key
+        from tidemill.project.result import task_rows
+
+        try:
+            store = self.store()
+        except NoHistory:
+            return {}, {}
+        try:
+            last = store.runs(RunFilter(flow=flow, states=(RunState.SUCCEEDED,)), Page(limit=1))
+            rows = task_rows(store, last[0].id) if last else ()
+            return store.durations(flow), {node_key(row.place): row.size for row in rows if row.size is not None}
+        finally:
+            store.close()
 
     # ---------------------------------------------------------------- running
 

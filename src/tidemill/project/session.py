@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple, Self
 
 from tidemill.engine.engine import Engine
 from tidemill.engine.rows import read_event
@@ -23,19 +21,19 @@ from tidemill.machine.apply import fold
 from tidemill.machine.events import Inherited
 from tidemill.machine.run import Run
 from tidemill.machine.states import RUN_ENDS, RunState
-from tidemill.ports import Clock, Executor, Loader, Page, RunFilter, RunRow, Store
+from tidemill.ports import Clock, Executor, Loader, MemoRow, Page, RunFilter, RunRow, Store
 from tidemill.settings import Settings
 
-__all__ = ["LeftOver", "Session", "Tap", "folded"]
+__all__ = ["LeftOver", "Session", "Tap", "folded", "lives"]
 
 UNFINISHED = tuple(state for state in RunState if state not in RUN_ENDS)
 
 
-class LeftOver(msgspec.Struct, frozen=True):
-    """An unfinished run that an earlier process left: taken up again, or not, and why."""
+class LeftOver(NamedTuple):
+    """An unfinished run that an earlier process left. `done`: it was taken up again; else `because` says why not."""
 
     run: RunRow
-    taken: bool
+    done: asyncio.Future[RunRow] | None
     because: str = ""
 
 
@@ -59,6 +57,19 @@ class Tap:
         await self._executor.start(heard)
 
 
+class _Refreshing:
+    """A store that remembers no result, so that all is computed again; what is computed is stored as ever."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def recall(self, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:  # noqa: ARG002 - the port's
+        return {}
+
+
 class Session:
     """An engine with all it needs. `async with` starts it; leaving stops what still runs and leaves no process behind."""
 
@@ -72,8 +83,10 @@ class Session:
         settings: Settings,
         target: str,
         command: str,
+        refresh: bool = False,
     ) -> None:
         self._open = store
+        self._refresh = refresh
         self.executor = Tap(executor)
         self._loader = loader
         self._clock = clock
@@ -82,7 +95,7 @@ class Session:
         self._command = command
         self._grace: float | None = None
 
-    async def __aenter__(self) -> Session:
+    async def __aenter__(self) -> Self:
         settings = self._settings
         try:
             self.store = self._open()
@@ -91,8 +104,9 @@ class Session:
             await self.executor.start(lambda _: None)
             await self.executor.close(grace=0.0)
             raise
+        seen: Any = _Refreshing(self.store) if self._refresh else self.store
         self.engine = Engine(
-            self.store, self.executor, self._clock, command=self._command, pools=dict(settings.pools),
+            seen, self.executor, self._clock, command=self._command, pools=dict(settings.pools),
             cpus=float(settings.workers or os.cpu_count() or 1), host=os.uname().nodename, pid=os.getpid(), lease=settings.lease,
         )  # fmt: skip
         try:
@@ -142,26 +156,31 @@ class Session:
 
     async def drive(self, row: RunRow, *, inherited: Inherited | None = None) -> RunRow:
         """Drive a run to its end, and return its row as it is then."""
-        if row.state not in RUN_ENDS:
-            done = await self.engine.drive(row.id, inherited=inherited)
-            await done
-        return await asyncio.to_thread(self.store.run, row.id)
+        if row.state in RUN_ENDS:
+            return row
+        return await self.ended(row.id, await self.engine.drive(row.id, inherited=inherited))
 
-    async def left_over(self) -> list[LeftOver]:
-        """Unfinished runs whose process is gone. Those of this project are driven on from where they were."""
+    async def ended(self, run_id: str, done: asyncio.Future[RunRow]) -> RunRow:
+        """The row of a run once it has ended."""
+        await done
+        return await asyncio.to_thread(self.store.run, run_id)
+
+    async def left_over(self, *, but: str = "") -> list[LeftOver]:
+        """Unfinished runs whose process is gone, except `but`. Those of this project are driven on from where they were."""
         rows = await asyncio.to_thread(self.store.runs, RunFilter(states=UNFINISHED), Page(limit=100))
         found = []
         for row in reversed(rows):
+            if row.id == but:
+                continue
             if row.lease_until is not None and row.lease_until > self._clock.now() and not await self._gone(row.owner):
                 continue  # its engine lives
             if (row.project, row.environment) != (self._target, self._settings.environment):
-                found.append(LeftOver(row, taken=False, because=f"its definitions are in {row.project}"))
+                found.append(LeftOver(row, None, f"its definitions are in {row.project}, environment {row.environment}"))
                 continue
             try:
-                await self.engine.drive(row.id, seize=True)
-                found.append(LeftOver(row, taken=True))
+                found.append(LeftOver(row, await self.engine.drive(row.id, seize=True)))
             except Problem as problem:
-                found.append(LeftOver(row, taken=False, because=problem.what))
+                found.append(LeftOver(row, None, problem.what))
         return found
 
     async def _gone(self, owner: str | None) -> bool:
@@ -171,11 +190,12 @@ class Session:
         here = os.uname().nodename
         for engine in await asyncio.to_thread(self.store.engines):
             if engine.id == owner:
-                return engine.host == here and not _lives(engine.pid)
+                return engine.host == here and not lives(engine.pid)
         return False
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this machine is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

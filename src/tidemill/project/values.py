@@ -36,6 +36,8 @@ def preview(expr: Expr | None, *, most: int = 20) -> str:
         if expr.kind == "dict":
             return "{" + ", ".join([f'"{name}": {text}' for name, text in zip(expr.names, shown, strict=False)] + more) + "}"
         return "[" + ", ".join(shown + more) + "]"
+    if not isinstance(expr, (At, Constant)):
+        return "(not there yet)"
     handle = expr.handle
     text = handle.preview if handle.preview is not None else f"<{handle.type or handle.codec}, {handle.size:,} bytes>"
     if isinstance(expr, At) and expr.path:
@@ -64,6 +66,8 @@ def plain_value(expr: Expr | None) -> Any:
         if any(one is UNKNOWN for one in inner):
             return UNKNOWN
         return dict(zip(expr.names, inner, strict=True)) if expr.kind == "dict" else inner
+    if not isinstance(expr, (At, Constant)):
+        return UNKNOWN
     handle = expr.handle
     if handle.codec != "json" or handle.data is None or handle.preview is None:
         return UNKNOWN

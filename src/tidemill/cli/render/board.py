@@ -23,7 +23,10 @@ _RECENT = 50
 class Row:
     """One node of the graph (all its units and places together), or the calls of one task in a dynamic flow."""
 
-    __slots__ = ("counts", "depth", "ended", "expected", "failure", "key", "label", "last", "many", "opened", "progress", "retries", "started", "total")
+    __slots__ = (
+        "counts", "depth", "ended", "expected", "failure", "key", "label", "last", "many", "opened", "progress", "retries", "started",
+        "total",
+    )  # fmt: skip
 
     def __init__(self, key: str, label: str, depth: int, *, many: bool, expected: float | None = None) -> None:
         self.key = key

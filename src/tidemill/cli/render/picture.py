@@ -13,7 +13,7 @@ __all__ = ["picture"]
 
 _BAR = 20
 _LABEL = 40
-_SHARES = (TaskState.SUCCEEDED, TaskState.REUSED, TaskState.SKIPPED, TaskState.FAILED, TaskState.LOST, TaskState.BLOCKED, TaskState.CANCELLED)
+_SHARES = tuple(TaskState(word) for word in ("succeeded", "reused", "skipped", "failed", "lost", "blocked", "cancelled"))
 
 
 def picture(board: Board, run_id: str, now: Instant, style: Style, *, rows: int) -> list[str]:

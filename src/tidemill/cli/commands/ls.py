@@ -1,0 +1,72 @@
+"""`tidemill ls`: the flows and tasks of the project, as its modules define them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidemill.cli.options import as_json, environment, in_project
+from tidemill.cli.render.words import Style, clip, json_text, style_of
+from tidemill.project.places import find
+from tidemill.project.project import Project
+
+
+@click.command("ls")
+@click.argument("target", nargs=-1)
+@as_json
+@environment
+@in_project
+def command(target: tuple[str, ...], json_: bool, environment: str, project: str) -> int:
+    """The flows and tasks of the project, or of a file, folder or module."""
+    place = find([project, *target] if project else target, Path.cwd())
+    defined = Project.at(place, environment).describe()
+    if place.names:
+        defined = {**defined, "flows": [flow for flow in defined["flows"] if flow["name"] in place.names]}
+    if json_:
+        click.echo(json_text(defined))
+        return 0
+    for line in _lines(defined, style_of(sys.stdout)):
+        click.echo(line)
+    return 0
+
+
+def _lines(defined: Mapping[str, Any], style: Style) -> Iterator[str]:
+    for flow in defined["flows"]:
+        yield f"{style.bold('flow ' + flow['name'])}{flow.get('signature', '')}  {style.dim(_where(flow))}"
+        if flow.get("doc"):
+            yield f"    {clip(flow['doc'].splitlines()[0], 120)}"
+        for name, field in flow.get("parameters", {}).get("properties", {}).items():
+            required = name in flow["parameters"].get("required", ())
+            yield f"    --{name}  {_type(field)}{'' if required else _default(field)}"
+    if not defined["flows"]:
+        yield "There are no flows."
+    for task in defined["tasks"]:
+        doc = f"  {clip(task['doc'].splitlines()[0], 80)}" if task.get("doc") else ""
+        yield f"task {task['name']}{task.get('signature', '')}  {style.dim(_where(task))}{doc}"
+    for resource in defined["resources"]:
+        yield f"resource {resource['name']}: {resource['type']}"
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    return f" (default {field.get('default')!r})"
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return "one of " + ", ".join(map(str, field["enum"]))
+    if "anyOf" in field:
+        return " or ".join(_type(one) for one in field["anyOf"])
+    return str(field.get("format") or field.get("type") or field.get("$ref", "value").rpartition("/")[2])
+
+
+def _where(one: Mapping[str, Any]) -> str:
+    try:
+        file = os.path.relpath(one["file"])
+    except ValueError:
+        file = one["file"]
+    return f"{file}:{one['line']}"
