@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from tidemill.errors import Problem as Problem
     from tidemill.graph.policy import Backoff as Backoff
     from tidemill.graph.policy import Timeout as Timeout
+    from tidemill.project.project import Project as Project
+    from tidemill.project.result import RunResult as RunResult
 
 _HOMES = {
     "Backoff": "tidemill.graph.policy",
     "Flow": "tidemill.authoring.flow",
     "Problem": "tidemill.errors",
+    "Project": "tidemill.project.project",
     "Resource": "tidemill.authoring.resources.resource",
+    "RunResult": "tidemill.project.result",
     "Submitted": "tidemill.authoring.dynamic",
     "Task": "tidemill.authoring.task",
     "TaskFailed": "tidemill.authoring.dynamic.failures",
@@ -47,7 +51,9 @@ __all__ = [
     "Backoff",
     "Flow",
     "Problem",
+    "Project",
     "Resource",
+    "RunResult",
     "Submitted",
     "Task",
     "TaskFailed",

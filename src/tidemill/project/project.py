@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.clock import SystemClock
 from tidemill.executors.protocol import Spec
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tidemill.project.session import Session
 
 __all__ = ["Project"]
+
+T = TypeVar("T")
 
 
 class Project:
@@ -136,7 +138,7 @@ class Project:
 
     def describe(self) -> dict[str, Any]:
         """Flows (with the JSON Schema of their parameters), tasks and resources, as plain data. Raises the project's `Problem`."""
-        return _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.describe())))  # type: ignore[no-any-return]
+        return _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.describe())))
 
     def plan(self, flow: str | None = None, params: Mapping[str, object] | None = None) -> Forecast:
         """What a run of `flow` would do, as far as the graph and history tell. Runs nothing. Raises the project's `Problem`."""
@@ -202,13 +204,13 @@ def _dotted(name: str) -> str:
     return name.removesuffix(".py").strip("/").replace("/", ".") if name.endswith(".py") or "/" in name else name
 
 
-def _outside_any_loop(work: Callable[[], Any]) -> Any:
+def _outside_any_loop(work: Callable[[], T]) -> T:
     """Do `work` here; or, where a loop is running already (a notebook), in a thread while it waits."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    result: list[Any] = []
+    result: list[T] = []
     errors: list[BaseException] = []
 
     def inside() -> None:

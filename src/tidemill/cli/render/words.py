@@ -74,12 +74,12 @@ def err_style() -> Style:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """ "1 task", "2,000 tasks"."""
+    """A count in words: "1 task", "2,000 tasks"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def duration(seconds: float | None) -> str:
-    """ "0.04 s", "12.3 s", "3 m 20 s", "2 h 05 m"."""
+    """Seconds in words: "0.04 s", "12.3 s", "3 m 20 s", "2 h 05 m"."""
     if seconds is None:
         return ""
     if seconds < 10:
@@ -115,7 +115,7 @@ def instant(at: float | None) -> str | None:
 
 
 def ago(at: float, now: float) -> str:
-    """ "3 m ago"."""
+    """How long ago: "3 m ago"."""
     past = max(0.0, now - at)
     if past < 90:
         return f"{past:.0f} s ago"
@@ -127,7 +127,7 @@ def ago(at: float, now: float) -> str:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """ "3 succeeded, 1 failed", in the order of `_ORDER`."""
+    """Counts in words: "3 succeeded, 1 failed", in the order of `_ORDER`."""
     known = [(state, counts[state]) for state in _ORDER if counts.get(state)]
     return ", ".join(f"{count:,} {state}" for state, count in known) or "no tasks"
 
