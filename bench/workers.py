@@ -1,6 +1,6 @@
 """Workers without engine and store, beside `ProcessPoolExecutor(2)` on the same function in the same run.
 
-    python bench/workers.py [COUNT]
+python bench/workers.py [COUNT]
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Bench:
         self.pool = pool
         self.done = 0
         self.failed = 0
-        self.on_done = lambda count: None
+        self.on_done = lambda _: None
 
     def report(self, report: Report) -> None:
         if isinstance(report, Done):
@@ -111,7 +111,8 @@ async def ours(folder: Path, count: int, theirs: float) -> None:
 
     await bench.mapped(job("warm-up", Policy()), 500)
     best = min([await bench.mapped(job(f"map{i}", Policy()), count) for i in range(3)])
-    print(f"{count} mapped no-ops, 2 warm processes          {count / best:8.0f} /s  = {theirs / best:.2f} x ProcessPoolExecutor(2) (bar 20,000/s)")
+    speed = f"{count / best:8.0f} /s  = {theirs / best:.2f} x ProcessPoolExecutor(2)"
+    print(f"{count} mapped no-ops, 2 warm processes          {speed} (bar 20,000/s)")
     for name, policy in (("chained, warm", Policy()), ("chained, inline", Policy(executor="inline"))):
         chained = job(name, policy)
         await bench.one(chained, 0)

@@ -95,7 +95,7 @@ def _look_for_fork_trouble() -> str:
 
 def _spawned(words: list[str]) -> None:
     role, spec_fd, sock_fd, tokens, out, mark, memory = words
-    with open(int(spec_fd), "rb") as source:
+    with os.fdopen(int(spec_fd), "rb") as source:
         spec = Unframer[Spec](Spec).feed(source.read())[0]
     kinship.die_with_parent(signal.SIGKILL, parent=os.getppid())
     sock = socket.socket(fileno=int(sock_fd))
@@ -119,13 +119,10 @@ def _work(entry: Entry, modules: list[ModuleType]) -> None:
         masker.add(value)
         capture.hide(value)
 
-    folder = Path(spec.env_file).parent if spec.env_file else None
-    use_secrets(Secrets(os.environ, folder, told=heard))
+    use_secrets(Secrets(os.environ, _folder(spec.project), told=heard))
     artifacts = Artifacts(_open(spec), mask=masker.text)
     project = Project(modules, spec.settings)
-    tools = Toolbox(
-        artifacts, masker, resource=project.resource, tell=lambda note: wire.send(Told(note)), limited=entry.memory is not None
-    )
+    tools = Toolbox(artifacts, masker, resource=project.resource, tell=lambda note: wire.send(Told(note)), limited=entry.memory is not None)
     if entry.memory is not None:
         limit_memory(entry.memory)
     _stop_gently()
@@ -140,6 +137,12 @@ def _work(entry: Entry, modules: list[ModuleType]) -> None:
         project.close()
         capture.end()
     raise SystemExit(code)
+
+
+def _folder(project: str) -> Path:
+    """Where the project's `.env` would be."""
+    path = Path(project)
+    return path if path.is_dir() else path.parent if path.is_file() else Path.cwd()
 
 
 def _open(spec: Spec) -> Location:
@@ -167,7 +170,7 @@ def _serve(entry: Entry, wire: Wire[ToWorker], tools: Toolbox, capture: Capture,
         tools.tell = lambda note: crowd.send(Told(note))
         crowd.serve()
     else:
-        Sequential(wire, entry.tokens, tools, capture, growth=entry.spec.recycle_memory).serve()
+        Sequential(wire, entry.tokens, tools, capture, growth=entry.spec.recycle_memory, once=entry.role == "fresh").serve()
 
 
 def _stop_gently() -> None:

@@ -108,7 +108,7 @@ class Dispatch:
         if link is not None and link.retired:
             return  # its successor comes when it is gone
         if link is None:
-            role: Role = "warm" if lane == "inline" else lane  # type: ignore[assignment]
+            role: Role = "warm" if lane == "inline" else lane
             link = self._spawn(role, None)
             if link is None:
                 return

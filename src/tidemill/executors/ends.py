@@ -30,7 +30,9 @@ class NoWorker(Problem):
     code = "no-worker"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"The project's workers are not there: {what}.", mend="Start again; logs/project.log in the state folder may say why.")
+        super().__init__(
+            f"The project's workers are not there: {what}.", mend="Start again; logs/project.log in the state folder may say why."
+        )
 
 
 class BuildTimeout(Problem):

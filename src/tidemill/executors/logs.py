@@ -54,7 +54,7 @@ def logs_of(home: Path, run: str, place: str) -> list[LogOf]:
 def read(home: Path, id: AttemptId, *, tail: int | None = None) -> Iterator[LogLine]:
     """The lines of an attempt, or the last `tail` of them. None if it was silent.
 
-    Bytes that are no UTF-8 are shown as `\\xff`, control characters too, so that a log cannot take a terminal over.
+    Bytes that are no UTF-8 are spelled in hexadecimal, control characters too, so that a log cannot take a terminal over.
     """
     path = log_file(home, id)
     if not path.exists():

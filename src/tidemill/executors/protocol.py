@@ -27,12 +27,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     artifacts: str  # the place of values
     environment: str = "default"
     settings: dict[str, Any] = {}  # of resources, for this environment
-    env_file: str = ""  # where secrets may also be found
     modules: tuple[str, ...] = ()  # dotted names; when given, `project` is only the folder that they are found from
     lease: float = 15.0  # seconds that a worker may stand still
     grace: float = 10.0  # seconds between SIGTERM and SIGKILL
     log_quota: int = 64 << 20  # bytes of log per attempt
-    threads: int = 32  # thread tasks at once
     recycle_memory: int = 1 << 30  # bytes that a worker may have grown by before it is replaced
 
 
@@ -55,6 +53,8 @@ class Kill(msgspec.Struct, frozen=True, array_like=True, tag="kill"):
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
+    """Are you there?"""
+
     n: int
 
 
@@ -78,6 +78,8 @@ class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
 
 
 class Forked(msgspec.Struct, frozen=True, array_like=True, tag="forked"):
+    """That worker is this process now."""
+
     worker: int
     pid: int
 
@@ -96,6 +98,8 @@ class Exited(msgspec.Struct, frozen=True, array_like=True, tag="exited"):
 
 
 class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
+    """The answer to the ping of that number."""
+
     n: int
 
 
@@ -134,6 +138,8 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
+    """A question about values."""
+
     question: Question
 
 
@@ -172,6 +178,8 @@ ToWorker: TypeAlias = Define | Do | Revoke | Stop | Ask | Reply | Build | Descri
 
 
 class Did(msgspec.Struct, frozen=True, array_like=True, tag="did"):
+    """Attempts of a job that ended."""
+
     index: int
     outcomes: list[Outcome]
 
@@ -181,10 +189,14 @@ class Revoked(msgspec.Struct, frozen=True, array_like=True, tag="revoked"):
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, tag="told"):
+    """Something that code said, or asked for, while it runs."""
+
     report: Note | Answer | CallMade
 
 
 class Built(msgspec.Struct, frozen=True, array_like=True, tag="built"):
+    """What became of a `Build`."""
+
     id: int
     graph: Graph | None = None
     place: str = ""
@@ -192,6 +204,8 @@ class Built(msgspec.Struct, frozen=True, array_like=True, tag="built"):
 
 
 class Described(msgspec.Struct, frozen=True, array_like=True, tag="described"):
+    """What became of a `Describe`."""
+
     id: int
     definitions: dict[str, Any] = {}
     problem: ProblemReport | None = None

@@ -29,7 +29,7 @@ _LOG_LIMIT = 1 << 20  # bytes of what the import printed
 
 
 class SupervisorLink:
-    """One supervisor process. `forked` and `exited` hear of its workers; `gone` hears, once, that it is no more."""
+    """One supervisor process. `exited` hears of its workers; `gone` hears, once, that it is no more."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -50,7 +50,7 @@ class SupervisorLink:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        ours.setblocking(False)  # noqa: FBT003 - the system's own signature
         self._sock = ours
         home = Path(self.spec.home)
         (home / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,13 +78,12 @@ class SupervisorLink:
         self,
         *,
         load_timeout: float,
-        forked: Callable[[int, int], None],
         exited: Callable[[Exited], None],
         gone: Callable[[SupervisorLink], None],
     ) -> None:
         """From now on messages are heard, on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._forked, self._exited, self._gone = forked, exited, gone
+        self._exited, self._gone = exited, gone
         self._ready = self._loop.create_future()
         self._over = self._loop.create_future()
         self._loop.add_reader(self._sock, self._read)
@@ -134,7 +133,7 @@ class SupervisorLink:
     def fork(self, worker: int, role: Role, *, memory: int | None = None) -> tuple[socket.socket, int, int]:
         """Ask for a worker. Its socket can be written to at once; the ends of its pipe of tokens: (write, read)."""
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        ours.setblocking(False)  # noqa: FBT003 - the system's own signature
         for end in (ours, theirs):
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -231,7 +230,6 @@ class SupervisorLink:
                     self._settle()
                 case Forked(worker, pid):
                     self.pids[worker] = pid
-                    self._forked(worker, pid)
                 case Exited(worker):
                     self.pids.pop(worker, None)
                     self._exited(message)

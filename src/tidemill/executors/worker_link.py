@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -41,7 +40,7 @@ class WorkerLink:
         self.revoking = False  # its queue is being taken back
         self.stopping: tuple[int, int, int, str] | None = None  # (index, n, attempt, cause) for which it is being killed
         self.done = 0
-        self.progress_at = time.monotonic()
+        self.progressed()
         self.closed = False
         self.deaf = False  # it says nothing more: its end is on its way
         self._defined: set[int] = set()
@@ -64,6 +63,11 @@ class WorkerLink:
     def outstanding(self) -> int:
         return len(self.given) or len(self.running)
 
+    def progressed(self) -> None:
+        """What it runs now began about now."""
+        self.progress_at = time.monotonic()
+        self.began_at = time.time()
+
     # ------------------------------------------------------------ giving
 
     def give(self, state: JobState, starts: list[Start]) -> None:
@@ -75,7 +79,7 @@ class WorkerLink:
             data = frame(Define(index, state.job))
         if self.sequential:
             if not self.given:
-                self.progress_at = time.monotonic()
+                self.progressed()
             self.given.extend((state, start) for start in starts)
             # Tokens first: a worker that has a start and finds no token takes it for revoked.
             with contextlib.suppress(OSError):
@@ -157,14 +161,12 @@ class WorkerLink:
 
     def _again(self) -> None:
         self._timer = None
-        if self.deaf or self._loop is None:
+        if self._loop is None:
             return
         self._read()
-        if self.deaf:
-            return
-        if len(self.given) >= _MANY:
+        if len(self.given) >= _MANY and not self.deaf:
             self._timer = self._loop.call_later(_BATCH, self._again)
-        else:
+        elif not self.deaf:
             self._loop.add_reader(self._sock, self._readable)
 
     def _read(self) -> bool:
@@ -204,4 +206,3 @@ class WorkerLink:
         self._sock.close()
         os.close(self._tokens)
         os.close(self._tokens_back)
-

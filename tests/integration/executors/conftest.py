@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,22 @@ PROJECT = Path(__file__).parent / "project"
 PATIENCE = 20.0
 
 
+def living(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is dead, now or in a moment."""
+    until = time.monotonic() + PATIENCE
+    while living(pid) and time.monotonic() < until:
+        os.sched_yield()
+    return not living(pid)
+
+
 class Driver:
     """An executor and what it reported, on a loop of its own. Waits are on reports and files, never on time alone."""
 
@@ -46,9 +63,12 @@ class Driver:
         self.number = 0
         self.pids: set[int] = set()
 
+    living = staticmethod(living)
+    gone = staticmethod(gone)
+
     def hear(self, report: Report) -> None:
         self.reports.append(report)
-        self.pids |= set(self.pool._supervisor.pids.values()) if self.pool._supervisor else set()
+        self.pids |= set(self.pool._supervision.current.pids.values()) if self.pool._supervision.current else set()
         self.heard.set()
 
     def start(self) -> Driver:
@@ -65,20 +85,28 @@ class Driver:
         async def wait() -> object:
             while not (found := condition()):
                 self.heard.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.heard.wait(), 0.02)
-                except TimeoutError:
-                    pass
             return found
 
         return self.run(wait())
 
-    def job(self, name: str, *, mapped: int = 0, driver: bool = False, resources: tuple[str, ...] = (), policy: Policy | None = None, **args: object) -> Job:
+    def job(
+        self,
+        name: str,
+        *,
+        mapped: int = 0,
+        driver: bool = False,
+        resources: tuple[str, ...] = (),
+        policy: Policy | None = None,
+        **args: object,
+    ) -> Job:
         self.number += 1
         module, _, function = name.rpartition(":")
         over = {"x": At(self.artifacts.keep(list(range(mapped))))} if mapped else {}
         return Job(
-            id=f"run/{function}-{self.number}", run="run", flow="f", place=f"{function}-{self.number}", task=TaskRef(module or "faults", function),
+            id=f"run/{function}-{self.number}", run="run", flow="f", place=f"{function}-{self.number}",
+            task=TaskRef(module or "faults", function),
             args={key: Constant(self.artifacts.keep(value)) for key, value in args.items()}, over=over, mapped=bool(mapped),
             policy=policy or Policy(), driver=driver, resources=resources,
         )  # fmt: skip
@@ -120,29 +148,14 @@ class Driver:
 
     def log(self, job: Job, wanted: Callable[[list[LogLine]], object] = bool, n: int = 0) -> list[LogLine]:
         """The log of an attempt, once it is as wanted."""
-        id = AttemptId("run", job.place, n, 1)
-        self.until(lambda: wanted(list(read(self.home, id))))
-        return list(read(self.home, id))
+        whose = AttemptId("run", job.place, n, 1)
+        self.until(lambda: wanted(list(read(self.home, whose))))
+        return list(read(self.home, whose))
 
     def close(self) -> None:
         self.run(self.pool.close(grace=1.0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
-
-
-def living(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
-
-
-def gone(pid: int) -> bool:
-    until = time.monotonic() + PATIENCE
-    while living(pid) and time.monotonic() < until:
-        os.sched_yield()
-    return not living(pid)
 
 
 @pytest.fixture

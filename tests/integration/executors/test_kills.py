@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-from conftest import gone, living
-
 from tidemill.graph.policy import Policy
 
 
@@ -20,7 +18,7 @@ def test_a_cancelled_attempt_is_told_when_its_process_is_dead(driver, tmp_path):
     job, (pid,) = begin(driver, tmp_path, "hangs")
     driver.stop(job)
     assert driver.ended(job)[0].failure.cause == "cancelled"
-    assert not living(pid)
+    assert not driver.living(pid)
 
 
 def test_a_timeout_is_told_as_one(driver, tmp_path):
@@ -42,14 +40,14 @@ def test_a_task_that_ignores_sigterm_is_killed_after_the_grace(make_driver, tmp_
     driver.stop(job)
     failure = driver.ended(job)[0].failure
     assert (failure.cause, failure.signal) == ("cancelled", signal.SIGKILL)
-    assert not living(pid)
+    assert not driver.living(pid)
 
 
 def test_grandchildren_end_with_their_task_also_those_in_sessions_of_their_own(driver, tmp_path):
     job, pids = begin(driver, tmp_path, "has_children")
     driver.stop(job)
     driver.ended(job)
-    assert all(gone(pid) for pid in pids)
+    assert all(driver.gone(pid) for pid in pids)
 
 
 def test_starts_behind_a_cancelled_one_run_elsewhere(make_driver, tmp_path):
@@ -87,7 +85,7 @@ def test_a_start_that_waits_is_cancelled_without_a_process(make_driver, tmp_path
     driver.launch(waiting)
     driver.stop(waiting)
     assert "before it began" in driver.ended(waiting)[0].failure.message
-    assert living(pid)
+    assert driver.living(pid)
     driver.stop(job)
     driver.ended(job)
 
@@ -106,7 +104,7 @@ def test_a_worker_that_stands_still_longer_than_its_lease_is_lost(make_driver, t
     failure = driver.ended(job)[0].failure
     assert failure.cause == "lost"
     assert "stood still" in failure.message
-    assert not living(pid)
+    assert not driver.living(pid)
 
 
 def test_a_worker_that_stands_still_for_a_moment_goes_on(make_driver, tmp_path):
@@ -115,7 +113,7 @@ def test_a_worker_that_stands_still_for_a_moment_goes_on(make_driver, tmp_path):
     job = driver.job("waits_for", x=0, sign=str(tmp_path / "s"))
     driver.launch(job)
     driver.file("s")
-    pid = next(pid for pid in driver.pool._supervisor.pids.values() if pid)
+    pid = next(pid for pid in driver.pool._supervision.current.pids.values() if pid)
     os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGCONT)
     (tmp_path / "s.go").write_bytes(b"go")
@@ -124,38 +122,38 @@ def test_a_worker_that_stands_still_for_a_moment_goes_on(make_driver, tmp_path):
 
 def test_after_the_supervisor_is_killed_attempts_are_lost_and_work_goes_on(driver, tmp_path):
     job, (pid,) = begin(driver, tmp_path, "hangs")
-    driver.pool._supervisor.process.kill()
+    driver.pool._supervision.current.process.kill()
     assert driver.ended(job)[0].failure.cause == "lost"
-    assert gone(pid)
+    assert driver.gone(pid)
     assert driver.value(driver.result("same", x=5)) == 5
 
 
 def test_grandchildren_of_a_killed_supervisor_end_too(driver, tmp_path):
     job, pids = begin(driver, tmp_path, "has_children")
-    driver.pool._supervisor.process.kill()
+    driver.pool._supervision.current.process.kill()
     driver.ended(job)
-    assert all(gone(pid) for pid in pids)
+    assert all(driver.gone(pid) for pid in pids)
 
 
 def test_a_supervisor_that_stands_still_is_replaced(make_driver, tmp_path):
     driver = make_driver(lease=0.6)
     job, (pid,) = begin(driver, tmp_path, "hangs")
-    os.kill(driver.pool._supervisor.process.pid, signal.SIGSTOP)
+    os.kill(driver.pool._supervision.current.process.pid, signal.SIGSTOP)
     assert driver.ended(job)[0].failure.cause == "lost"
-    assert gone(pid)
+    assert driver.gone(pid)
     assert driver.value(driver.result("same", x=6)) == 6
 
 
 def test_nothing_is_left_after_close(make_driver, tmp_path):
     driver = make_driver()
-    job, pids = begin(driver, tmp_path, "has_children")
+    _, pids = begin(driver, tmp_path, "has_children")
     ignoring = driver.job("ignores_sigterm", sign=str(tmp_path / "other"))
     driver.launch(ignoring)
     pids.append(int(driver.file("other")))
-    supervisor = driver.pool._supervisor.process.pid
-    pids += [supervisor, *driver.pool._supervisor.pids.values()]
+    supervisor = driver.pool._supervision.current.process.pid
+    pids += [supervisor, *driver.pool._supervision.current.pids.values()]
     driver.run(driver.pool.close(grace=0.3))
-    assert [pid for pid in pids if not gone(pid)] == []
+    assert [pid for pid in pids if not driver.gone(pid)] == []
 
 
 def test_workers_are_replaced_after_so_many_tasks(make_driver):

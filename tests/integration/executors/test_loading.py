@@ -97,10 +97,12 @@ def test_an_empty_folder_says_what_to_do(make_driver, tmp_path):
 
 def test_a_project_with_threads_is_not_forked_and_works(make_driver, tmp_path):
     file = tmp_path / "threads.py"
-    file.write_text("import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n" + GOOD.format(value=11))
+    file.write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n" + GOOD.format(value=11)
+    )
     driver = make_driver(file)
     assert driver.run(driver.pool.build(None, {}))[0].flow == "only"
-    assert "threads" in driver.pool._supervisor.loaded.unforkable
+    assert "threads" in driver.pool._supervision.current.loaded.unforkable
     assert driver.value(driver.result("threads:one")) == 11
     assert driver.value(driver.result("threads:one", policy=Policy(isolation="fresh"))) == 11
 
@@ -110,7 +112,7 @@ def test_new_code_is_taken_while_the_old_ends(make_driver, tmp_path):
     file.write_text(GOOD.format(value=1))
     driver = make_driver(file)
     assert driver.value(driver.result("changing:one")) == 1
-    old = driver.pool._supervisor.process
+    old = driver.pool._supervision.current.process
     file.write_text(GOOD.format(value=22222))
     driver.run(driver.pool.reload())
     assert driver.value(driver.result("changing:one")) == 22222

@@ -25,11 +25,14 @@ def test_all_ways_to_write_are_heard_in_order(driver):
 
 def test_each_attempt_has_its_own_log_and_silent_ones_have_none(driver):
     talking, silent = driver.job("talks"), driver.job("silent")
-    for job in (talking, silent, talking):
-        driver.launch(job)
-        driver.ended(job)
-    driver.log(talking, lambda lines: len(lines) == 6)
-    assert [log.place for log in attempts_with_logs(driver.home, "run")] == [talking.place]
+    driver.launch(silent)
+    for attempt in (1, 2):
+        driver.launch(talking, attempt=attempt)
+        driver.ended(talking, attempt)
+    second = AttemptId("run", talking.place, 0, 2)
+    driver.until(lambda: len(list(read(driver.home, second))) == 6)
+    assert len(driver.log(talking)) == 6
+    assert [(log.place, log.attempt) for log in attempts_with_logs(driver.home, "run")] == [(talking.place, 1), (talking.place, 2)]
 
 
 @pytest.mark.parametrize(("name", "policy"), [("naps", Policy(executor="async")), ("threaded", Policy(executor="thread"))])
@@ -107,7 +110,7 @@ def test_the_last_lines_are_found_and_a_log_can_be_followed(driver):
     driver.launch(job)
     driver.ended(job)
     driver.log(job, lambda lines: len(lines) == 10_000)
-    id = AttemptId("run", job.place, 0, 1)
-    assert len(list(read(driver.home, id, tail=7))) == 7
-    assert len(list(follow(driver.home, id, ended=lambda: True))) == 10_000
-    assert len(list(follow(driver.home, id, ended=lambda: True, tail=3))) == 3
+    whose = AttemptId("run", job.place, 0, 1)
+    assert len(list(read(driver.home, whose, tail=7))) == 7
+    assert len(list(follow(driver.home, whose, ended=lambda: True))) == 10_000
+    assert len(list(follow(driver.home, whose, ended=lambda: True, tail=3))) == 3

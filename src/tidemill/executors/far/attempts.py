@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -104,7 +104,7 @@ class Work:
                 task = getattr(found, "as_task", found)
                 self._wants = _wants(task)
                 self._found = found
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - importing or unpickling runs user code
                 self._broken = Failed("error", error)
                 raise self._broken from None
         return self._found
@@ -128,12 +128,12 @@ class Work:
             if start.args:
                 for name, expr in start.args.items():
                     values[name] = tools.value(expr, wants.get(name))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - codecs and unpickling raise what they like
             raise Failed("memory" if tools.limited and isinstance(error, MemoryError) else "input", error) from None
         try:
             for name in job.resources:
                 values[name] = tools.resource(name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the resource raises
             raise Failed("error", error) from None
         return values
 
@@ -167,7 +167,7 @@ class Work:
             return self._tools.artifacts.keep(result, declared=self.job.returns)
         except MemoryError as error:
             raise Failed("memory" if self._tools.limited else "result", error) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - codecs and __reduce__ raise what they like
             raise Failed("result", error) from None
 
     def failure(self, error: BaseException, start: Start) -> Failure:
@@ -220,14 +220,13 @@ def _awaited(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def _wants(task: Any) -> Mapping[str, type]:
+def _wants(task: Any) -> dict[str, type]:
     """Parameters whose declared type is one that values can be read as."""
     signature = getattr(task, "signature", None)
     if signature is None or not any(
-        any(word in str(parameter.annotation) for word in ("Frame", "Table", "Path", "arrow")) for parameter in signature.parameters.values()
+        any(word in str(parameter.annotation) for word in ("Frame", "Table", "Path", "arrow"))
+        for parameter in signature.parameters.values()
     ):
         return {}
     hints = {name: signature.hint(name) for name in signature.names}
-    return {
-        name: hint for name, hint in hints.items() if isinstance(hint, type) and hint.__module__.partition(".")[0] in _DATA_FRAMES
-    }
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and hint.__module__.partition(".")[0] in _DATA_FRAMES}

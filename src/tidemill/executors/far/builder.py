@@ -25,7 +25,9 @@ class FlowFailed(Problem):
     def __init__(self, flow: str | None, error: BaseException) -> None:
         frames = user_frames(error)
         super().__init__(
-            f"The flow {flow or ''!r} raised {type(error).__name__}: {error}" if flow else f"The flow raised {type(error).__name__}: {error}",
+            f"The flow {flow or ''!r} raised {type(error).__name__}: {error}"
+            if flow
+            else f"The flow raised {type(error).__name__}: {error}",
             why="A flow is called once, with the run's parameters, to build its graph; its body failed in that call.",
             mend="Mend the body of the flow. What needs the results of tasks belongs into a task.",
             where=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "",

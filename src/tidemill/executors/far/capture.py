@@ -102,8 +102,8 @@ class Lines(io.TextIOBase):
         self._lock = threading.Lock()
         self.buffer = io.FileIO(fd, "w", closefd=False)
 
-    encoding = "utf-8"  # type: ignore[assignment]
-    errors = "backslashreplace"  # type: ignore[assignment]
+    encoding = "utf-8"
+    errors = "backslashreplace"
 
     def write(self, text: str) -> int:
         mine = who.get()
@@ -150,5 +150,3 @@ class Records(logging.Handler):
             self._capture.record(record.levelname.replace(" ", "_"), f"{record.name}: {self.format(record)}")
         except Exception:  # noqa: BLE001 - a log line that cannot be formatted must not fail the task
             self.handleError(record)
-
-

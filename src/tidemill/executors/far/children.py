@@ -112,7 +112,7 @@ class Nursery:
         while (news := _next_news()) is not None:
             pid, state = news
             child = self.by_pid.get(pid)
-            if state == "stopped" or state == "continued":
+            if state != "ended":
                 if child is not None:
                     child.stopped_at = time.monotonic() if state == "stopped" else None
                 continue

@@ -40,7 +40,9 @@ def _found(project: str, modules: tuple[str, ...]) -> tuple[Path, list[str]]:
         return folder, [file.stem for file in files]
     if re.fullmatch(r"\w+(\.\w+)*", project) and not project.endswith(".py"):
         return Path.cwd(), [project, *modules]
-    raise NoProject(f"There is no {project}.", why="It is neither a file, a folder nor a module.", mend="Check its name and the current folder.")
+    raise NoProject(
+        f"There is no {project}.", why="It is neither a file, a folder nor a module.", mend="Check its name and the current folder."
+    )
 
 
 def _package_root(file: Path) -> tuple[Path, list[str]]:

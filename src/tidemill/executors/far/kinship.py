@@ -123,7 +123,7 @@ def kernel_kills() -> int | None:
 
 
 def signal_name(number: int) -> str:
-    """ "SIGKILL" for 9."""
+    """The name of a signal: SIGKILL for 9."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -152,8 +152,8 @@ class Attribution:
                 return
             text, self._record = self._record, b""
             job = self._jobs.get(who[0]) if who else None
-            id = AttemptId(*job, who[1], who[2]) if who and job else self._now
-            self._write(id, label, text if text.endswith(b"\n") else text + b"\n")
+            whose = AttemptId(*job, who[1], who[2]) if who and job else self._now
+            self._write(whose, label, text if text.endswith(b"\n") else text + b"\n")
 
     def _learn(self, value: bytes) -> None:
         text = value.decode(errors="surrogateescape")

@@ -61,7 +61,7 @@ def read_record(payload: bytes) -> tuple[tuple[int, int, int] | None, bytes, byt
     """Whose it is, its label, its text, and whether the rest of it follows."""
     who, label, text = payload.split(_SPLIT, 2)
     numbers = tuple(map(int, who.split()))
-    return (numbers if len(numbers) == 3 else None), label, text[1:], text[:1] == b"+"  # type: ignore[return-value]
+    return (numbers if len(numbers) == 3 else None), label, text[1:], text[:1] == b"+"
 
 
 def secret(token: bytes, value: bytes) -> bytes:

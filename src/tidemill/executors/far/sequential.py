@@ -6,8 +6,11 @@ Knows its socket, its pipe of tokens and `attempts`. Between two attempts it doe
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections import deque
+
+import msgspec
 
 from tidemill.executors.far import kinship
 from tidemill.executors.far.attempts import Toolbox, Work, run
@@ -22,11 +25,12 @@ _WEIGH_EVERY = 2.0  # seconds between looks at how much this worker has grown
 class Sequential:
     """Serves until its socket is closed."""
 
-    def __init__(self, wire: Wire[ToWorker], tokens: int, tools: Toolbox, capture: Capture, *, growth: int) -> None:
+    def __init__(self, wire: Wire[ToWorker], tokens: int, tools: Toolbox, capture: Capture, *, growth: int, once: bool) -> None:
         self._wire = wire
         self._tokens = tokens
         self._tools = tools
         self._capture = capture
+        self._once = once  # this process is for one attempt: its peak of memory is the attempt's
         self._works: dict[int, Work] = {}
         self._queue: deque[tuple[Work, Start]] = deque()
         self._limit = kinship.resident() + growth
@@ -41,6 +45,8 @@ class Sequential:
                 self._capture.begin(work.index, start.n, start.attempt)
                 outcome = run(work, start)
                 self._capture.end()
+                if self._once:
+                    outcome = msgspec.structs.replace(outcome, memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10)
                 # At once and one by one: nothing that has ended is lost if this process ends next.
                 wire.send(Did(work.index, [outcome]))
                 if outcome.ended - self._weighed_at > _WEIGH_EVERY:

@@ -6,6 +6,7 @@ Knows its socket and `attempts`. An attempt that is stopped is told of at once w
 from __future__ import annotations
 
 import inspect
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,12 +18,12 @@ from tidemill.authoring.calls import caller
 from tidemill.authoring.dynamic.failures import error_of
 from tidemill.authoring.types.signatures import call_with
 from tidemill.executors.far import attempts
-from tidemill.executors.far.attempts import Toolbox, Work
+from tidemill.executors.far.attempts import Stopped, Toolbox, Work
 from tidemill.executors.far.capture import Capture, who
 from tidemill.executors.frames import Wire
 from tidemill.executors.protocol import Define, Did, Do, Forget, Reply, Stop, Told, ToWorker
 from tidemill.graph.nodes import Node
-from tidemill.graph.values import INLINE_LIMIT, At, Constant, Expr
+from tidemill.graph.values import INLINE_LIMIT, At, Constant
 from tidemill.graph.work import CallMade, Failure, Outcome, Start
 
 Key = tuple[int, int, int]
@@ -93,10 +94,7 @@ class Crowd:
 
     def _in_thread(self, work: Work, start: Start, key: Key) -> None:
         who.set(key)
-        if work.job.driver:
-            outcome = self._drive(work, start)
-        else:
-            outcome = attempts.run(work, start, time.thread_time)
+        outcome = self._drive(work, start) if work.job.driver else attempts.run(work, start, time.thread_time)
         self._capture.end()
         self.ended(key, outcome)
 
@@ -107,7 +105,11 @@ class Crowd:
         handle = failure = None
         try:
             result = self._run_driver(
-                getattr(work.task, "flow", work.task), work.arguments(start), session=session, keep=self._tools.artifacts.keep, key=work.job.place
+                getattr(work.task, "flow", work.task),
+                work.arguments(start),
+                session=session,
+                keep=self._tools.artifacts.keep,
+                key=work.job.place,
             )
             handle = work.kept(result)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its failure, never ours
@@ -159,6 +161,10 @@ class DriverSession:
             future.set_exception(error)
 
 
+class Ended(Exception):
+    """The loop was told to end."""
+
+
 class Loop(Crowd):
     """Async tasks on one event loop: thousands wait at once."""
 
@@ -189,8 +195,17 @@ class Loop(Crowd):
             for message in messages:
                 self.obey(message)
 
+        def end() -> None:
+            if not over.done():
+                over.set_exception(Ended())
+
         loop.add_reader(self._wire.sock, read)
-        await over
+        # On a loop an exception raised by a signal could end in any task: here the signal ends the loop itself.
+        loop.add_signal_handler(signal.SIGTERM, end)
+        try:
+            await over
+        except Ended:
+            raise Stopped from None
 
     def begin(self, work: Work, start: Start) -> None:
         key = (work.index, start.n, start.attempt)
@@ -233,7 +248,7 @@ class Loop(Crowd):
                 handle = work.kept(result)
             else:
                 handle = await self._asyncio.to_thread(work.kept, result)
-        except (KeyboardInterrupt, SystemExit, self._asyncio.CancelledError, Exception) as error:
+        except (KeyboardInterrupt, SystemExit, self._asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - as in a thread
             cause = self._causes.get(key)
             if cause is not None:
                 failure = Failure(cause=cause, message="it was cancelled" if cause == "cancelled" else "its time was up")  # type: ignore[arg-type]

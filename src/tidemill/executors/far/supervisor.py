@@ -75,7 +75,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._end(self._spec.grace))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         kinship.adopt_orphans()
-        self._control.setblocking(False)
+        self._control.setblocking(False)  # noqa: FBT003 - the system's own signature
         self._poll.register(self._control.fileno(), select.POLLIN)
         self._poll.register(wake_read, select.POLLIN)
         gc.collect()
@@ -218,7 +218,17 @@ class Supervisor:
         os.write(spec_write, frame(self._spec))
         os.close(spec_write)
         fds = (spec_read, entry.sock.fileno(), entry.tokens, entry.out)
-        words = [sys.executable, "-m", "tidemill.worker", "--child", entry.role, *map(str, fds), entry.mark.decode(), str(entry.memory or 0)]
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "tidemill.worker",
+            "--child",
+            entry.role,
+            *map(str, fds),
+            entry.mark.decode(),
+            str(entry.memory or 0),
+        ]
         try:
             return subprocess.Popen(words, pass_fds=fds, start_new_session=True, stdin=subprocess.DEVNULL).pid
         finally:

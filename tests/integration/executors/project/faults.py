@@ -82,9 +82,7 @@ def unpicklable():
 
 @task
 def hog(size):
-    held = []
-    for _ in range(size // (1 << 20)):
-        held.append(bytearray(os.urandom(1)) * (1 << 20))
+    held = [bytearray(os.urandom(1)) * (1 << 20) for _ in range(size // (1 << 20))]
     return len(held)
 
 
@@ -121,7 +119,7 @@ def has_children(sign):
     plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
     apart = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
     Path(sign + ".tmp").write_text(f"{plain.pid} {apart.pid}")
-    os.rename(sign + ".tmp", sign)
+    Path(sign + ".tmp").rename(sign)
     time.sleep(1000)
 
 
@@ -200,7 +198,7 @@ async def naps(x):
 
 @task(executor="async")
 async def naps_for_ever(sign):
-    Path(sign).write_text("begun")
+    await asyncio.to_thread(Path(sign).write_text, "begun")
     await asyncio.sleep(1000)
 
 
