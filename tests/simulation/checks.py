@@ -85,7 +85,8 @@ def _nothing_wasted(world: World, run: Run) -> None:
     """A unit is started again only when an attempt failed, was lost, or its end was."""
     for place in run.places.values():
         for n, unit in enumerate(place.units):
-            started, allowed = world.starts[place.path, n], unit.attempt - unit.returned + world.restarts
+            started = world.starts[place.path, n]
+            allowed = unit.attempt - unit.returned + world.restarts + world.before_power_was_lost[place.path, n]
             _hold(started <= allowed, f"{place.label(n)} was started {started} times; {allowed} can be explained")
 
 

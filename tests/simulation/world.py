@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from simulation.graphs import POOLS, outcome, random_graph
-from tidemill.engine.engine import Engine, Fenced
+from tidemill.engine.engine import Engine
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph
 from tidemill.graph.work import Failure, Job, Start
@@ -143,6 +143,7 @@ class World:
         self.starts = Counter[tuple[str, int]]()
         self.executed = Counter[tuple[str, int]]()
         self.restarts = 0  # crashes, closures and fences: each may cost what was under way
+        self.before_power_was_lost = Counter[tuple[str, int]]()
         self.promised: RunRow | None = None
         self.broken: list[str] = []
 
@@ -197,6 +198,7 @@ class World:
         self._end(process)
         process.executor.die(orphans=self.faults.orphans)
         if self.faults.power:
+            self.before_power_was_lost = self.starts.copy()
             self.disk.lose_power(self.chance.randint(0, self.disk.undurable))
         self._again(process.executor if self.faults.orphans else None)
 
@@ -282,7 +284,7 @@ class World:
             self.promised = end.result()
             if self.promised.state not in RUN_ENDS:
                 self.broken.append(f"told of an end that is {self.promised.state}")
-        elif not isinstance(end.exception(), Fenced):
+        elif getattr(end.exception(), "code", "") not in ("fenced", "store-away"):
             self.broken.append(f"the engine failed: {end.exception()!r}")
 
 

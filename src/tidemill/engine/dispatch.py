@@ -68,18 +68,20 @@ class Dispatcher:
             entry.units.clear()
 
     def forget(self, run: str) -> None:
-        """Nothing more of `run` may be launched, and nothing of it counts any more."""
+        """Nothing more of `run` may be launched. What still runs of it counts until it has ended."""
         for key in [key for key in self._entries if key[0] == run]:
             self.withdraw(*key)
-        self._active.pop(run, None)
         self._limits.pop(run, None)
+        if not self._active.get(run):
+            self._active.pop(run, None)
 
     def ended(self, run: str, policy: Policy, count: int, *, driver: bool = False) -> None:
         """So many launched units are not running any more."""
         if driver:
             return
-        if run in self._active:
-            self._active[run] -= count
+        self._active[run] = self._active.get(run, 0) - count
+        if not self._active[run] and run not in self._limits:
+            del self._active[run]
         if policy.pool is not None:
             self._pool_used[policy.pool] = self._pool_used.get(policy.pool, 0) - count
         if _heavy(policy):

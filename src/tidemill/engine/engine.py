@@ -136,7 +136,7 @@ class Engine:
             graph, log = await self._journal.call(lambda: (self._store.graph(row.graph), list(self._store.events(row.id))))
             run = fold(Run(row.id, graph), map(read_event, log))
         except Exception:
-            await self._leases.release([row.id])  # else it would be prolonged, and nobody could ever take the run up
+            await self._leases.release([row.id])
             raise
         done: asyncio.Future[RunRow] = asyncio.get_running_loop().create_future()
         driven = self._driven[row.id] = Driven(row, run, done)

@@ -27,15 +27,19 @@ class Leases:
         self._lasting = lasting
         self._every = every
         self._task: asyncio.Task[None] | None = None
+        self._held: set[str] = set()  # runs whose claim was answered, and that were not given up
 
     async def claim(self, *, limit: int, only: str | None = None, seize: bool = False) -> list[RunRow]:
         """Runs that nobody holds, now held. `seize`: a lease that another engine holds counts as over."""
         now = self._clock.now()
         then, until = math.inf if seize else now, now + self._lasting
-        return await self._journal.call(lambda: self._store.claim(self.me.id, now=then, until=until, limit=limit, only=only))
+        rows = await self._journal.call(lambda: self._store.claim(self.me.id, now=then, until=until, limit=limit, only=only))
+        self._held |= {row.id for row in rows}
+        return rows
 
     async def release(self, runs: Sequence[str]) -> None:
-        """Give up the leases on `runs`; if the store is away, they end by themselves."""
+        """Give up the leases on `runs`; if the store is away now, as soon as it is there."""
+        self._held -= set(runs)
         try:
             await self._journal.call(lambda: self._store.release(self.me.id, runs))
         except Problem:
@@ -67,4 +71,10 @@ class Leases:
                 broken(error)
                 return
             else:
+                # What was claimed without our hearing of it, or could not be given up, would be prolonged for ever and driven by nobody.
+                strays = [row.id for row in rows if row.id not in self._held]
+                rows = [row for row in rows if row.id in self._held]
+                self._held = {row.id for row in rows}
                 held(rows)
+                if strays:
+                    await self.release(strays)

@@ -100,12 +100,12 @@ class SimulatedExecutor:
     def die(self, *, orphans: bool) -> None:
         """The engine that launched all this is gone: so are its workers, unless they go on as `orphans`."""
         self._tell = lambda _report: None
-        if not orphans:
-            for _, timer in self.running.values():
+        self._calls.clear()
+        for key, (job, timer) in [*self.running.items()]:
+            if not orphans or job.driver:  # a driver talks to its engine all the time, and notices
                 if timer is not None:
                     timer.cancel()
-            self.running.clear()
-            self._calls.clear()
+                del self.running[key]
 
     def _begin(self, key: Key, job: Job, given: Start) -> None:
         for look in self.launched:
