@@ -25,13 +25,13 @@ from tidemill.authoring.resources.secret import Secrets, use_secrets
 from tidemill.errors import Problem
 from tidemill.executors.far import kinship
 from tidemill.executors.far.attempts import Stopped, Toolbox
-from tidemill.executors.far.capture import Capture
 from tidemill.executors.far.importing import import_project
 from tidemill.executors.far.limits import limit_memory
 from tidemill.executors.far.project import Project
 from tidemill.executors.far.sequential import Sequential
 from tidemill.executors.far.supervisor import Entry, Supervisor
 from tidemill.executors.frames import Unframer, Wire, decoder_of, frame
+from tidemill.executors.output.capture import Capture
 from tidemill.executors.protocol import Loaded, Spec, Told, ToWorker
 
 

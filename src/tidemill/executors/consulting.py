@@ -14,8 +14,8 @@ import msgspec
 from tidemill.errors import BadSetting, Problem
 from tidemill.executors import ends
 from tidemill.executors.frames import frame
+from tidemill.executors.links.worker import WorkerLink
 from tidemill.executors.protocol import Ask, Build, Built, Describe, Described, Exited
-from tidemill.executors.worker_link import WorkerLink
 from tidemill.graph.nodes import Graph
 from tidemill.graph.work import Answer, Failure, Question
 

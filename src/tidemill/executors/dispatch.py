@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from tidemill.executors.depth import Durations
 from tidemill.executors.jobs import JobState, Lane
+from tidemill.executors.links.worker import Given, WorkerLink
 from tidemill.executors.protocol import Role
-from tidemill.executors.worker_link import Given, WorkerLink
 from tidemill.graph.work import Start
 
 THREADS_AT_ONCE = 64

@@ -6,8 +6,8 @@ from typing import Literal
 
 from tidemill.errors import Problem
 from tidemill.executors.far.kinship import signal_name
+from tidemill.executors.links.worker import Given
 from tidemill.executors.protocol import Exited
-from tidemill.executors.worker_link import Given
 from tidemill.graph.work import Failure
 
 

@@ -9,7 +9,7 @@ from tidemill.graph.policy import Policy
 from tidemill.graph.work import Job
 
 if TYPE_CHECKING:
-    from tidemill.executors.worker_link import WorkerLink
+    from tidemill.executors.links.worker import WorkerLink
 
 Lane = Literal["warm", "fresh", "inline", "threads", "loop"]
 

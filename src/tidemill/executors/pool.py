@@ -18,6 +18,8 @@ from tidemill.executors.depth import alone
 from tidemill.executors.dispatch import Dispatch
 from tidemill.executors.frames import frame
 from tidemill.executors.jobs import Jobs, lane_of
+from tidemill.executors.links.supervisor import SupervisorLink
+from tidemill.executors.links.worker import Given, WorkerLink
 from tidemill.executors.protocol import (
     Built,
     Described,
@@ -34,8 +36,6 @@ from tidemill.executors.protocol import (
     Told,
 )  # fmt: skip
 from tidemill.executors.supervision import Supervision
-from tidemill.executors.supervisor_link import SupervisorLink
-from tidemill.executors.worker_link import Given, WorkerLink
 from tidemill.graph.nodes import Graph
 from tidemill.graph.policy import Policy
 from tidemill.graph.values import Expr

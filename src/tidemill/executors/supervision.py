@@ -12,8 +12,8 @@ from typing import Protocol
 
 from tidemill.errors import Problem
 from tidemill.executors import ends
+from tidemill.executors.links.supervisor import SupervisorLink
 from tidemill.executors.protocol import Exited, Spec
-from tidemill.executors.supervisor_link import SupervisorLink
 
 _RESTARTS = 5  # supervisors lost in a row, with nothing done in between, until we give up
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import re
 
-from tidemill.executors.far.logfiles import Attribution, LogFile
-from tidemill.executors.far.marks import BEGIN, announcement, mark, records, secret
+from tidemill.executors.output.logfiles import Attribution, LogFile
+from tidemill.executors.output.marks import BEGIN, announcement, mark, records, secret
 
 TOKEN = b"0123456789ab"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.executors.far.marks import BEGIN, RECORD, Mark, MarkReader, announcement, mark, read_announcement, read_record, records
+from tidemill.executors.output.marks import BEGIN, RECORD, Mark, MarkReader, announcement, mark, read_announcement, read_record, records
 
 TOKEN = b"0123456789ab"
 

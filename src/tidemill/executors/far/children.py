@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tidemill.executors.far import kinship
-from tidemill.executors.far.logfiles import Attribution
+from tidemill.executors.output.logfiles import Attribution
 from tidemill.executors.protocol import Exited, Role
 
 _WATCH_EVERY = 0.05  # seconds between looks at what memory-limited workers take

@@ -14,8 +14,8 @@ import msgspec
 
 from tidemill.executors.far import kinship
 from tidemill.executors.far.attempts import Toolbox, Work, run
-from tidemill.executors.far.capture import Capture
 from tidemill.executors.frames import Wire
+from tidemill.executors.output.capture import Capture
 from tidemill.executors.protocol import Define, Did, Do, Forget, Revoke, Revoked, Tired, ToWorker
 from tidemill.graph.work import Start
 

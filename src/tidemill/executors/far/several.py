@@ -19,8 +19,8 @@ from tidemill.authoring.dynamic.failures import error_of
 from tidemill.authoring.types.signatures import call_with
 from tidemill.executors.far import attempts
 from tidemill.executors.far.attempts import Stopped, Toolbox, Work
-from tidemill.executors.far.capture import Capture, who
 from tidemill.executors.frames import Wire
+from tidemill.executors.output.capture import Capture, who
 from tidemill.executors.protocol import Define, Did, Do, Forget, Reply, Stop, Told, ToWorker
 from tidemill.graph.nodes import Node
 from tidemill.graph.values import INLINE_LIMIT, At, Constant

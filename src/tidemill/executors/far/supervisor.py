@@ -24,9 +24,9 @@ import msgspec
 
 from tidemill.executors.far import kinship
 from tidemill.executors.far.children import Child, Nursery
-from tidemill.executors.far.logfiles import Attribution
-from tidemill.executors.far.marks import KEY_SIZE
 from tidemill.executors.frames import Unframer, frame
+from tidemill.executors.output.logfiles import Attribution
+from tidemill.executors.output.marks import KEY_SIZE
 from tidemill.executors.protocol import Bye, Exited, Fork, Forked, Kill, Ping, Pong, Role, Spec, ToSupervisor
 
 _READ = 256 << 10

@@ -12,7 +12,7 @@ import sys
 import threading
 from contextvars import ContextVar
 
-from tidemill.executors.far.marks import BEGIN, announcement, records, secret, start_of
+from tidemill.executors.output.marks import BEGIN, announcement, records, secret, start_of
 
 _HELD = 1 << 16  # characters of an unfinished line that a stream holds
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from tidemill.executors.frames import Unframer, frame
 from tidemill.executors.jobs import JobState
+from tidemill.executors.links.supervisor import SupervisorLink
 from tidemill.executors.protocol import Define, Do, FromWorker, Revoke, Role
-from tidemill.executors.supervisor_link import SupervisorLink
 from tidemill.graph.work import Start
 
 Given = tuple[JobState, Start]

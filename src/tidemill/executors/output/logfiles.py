@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tidemill.authoring.masking import Masker
 from tidemill.errors import BadSetting
-from tidemill.executors.far.marks import ANNOUNCE, BEGIN, RECORD, SECRET, Mark, MarkReader, read_announcement, read_record
+from tidemill.executors.output.marks import ANNOUNCE, BEGIN, RECORD, SECRET, Mark, MarkReader, read_announcement, read_record
 from tidemill.executors.places import AttemptId, log_file
 
 LINE_LIMIT = 1 << 20  # bytes; a longer line is split
