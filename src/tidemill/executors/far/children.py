@@ -110,15 +110,15 @@ class Nursery:
         """Take in all news of children. Yields the workers that are gone, with all that they had started."""
         unknown = False
         while (news := _next_news()) is not None:
-            pid, state = news
+            pid, state, ended = news
             child = self.by_pid.get(pid)
             if state != "ended":
                 if child is not None:
                     child.stopped_at = time.monotonic() if state == "stopped" else None
                 continue
             if child is not None:
-                kinship.kill_group(pid, signal.SIGKILL)  # while the dead leader still holds the id of its group
-            _, status, usage = os.wait4(pid, 0)
+                kinship.kill_group(pid, signal.SIGKILL)  # while the dead leader, if it can be left so, still holds the id of its group
+            status, usage = ended or os.wait4(pid, 0)[1:]
             if child is None:
                 unknown = True
                 continue
@@ -160,16 +160,20 @@ class Nursery:
         )
 
 
-def _next_news() -> tuple[int, str] | None:
-    """A child that stopped, continued or ended (it is then left to be waited for)."""
+def _next_news() -> tuple[int, str, tuple[int, Any] | None] | None:
+    """A child that stopped, continued or ended. Where the system lets us, one that ended is left to be waited for."""
     try:
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            pid, status, usage = os.wait4(-1, os.WNOHANG | os.WUNTRACED)
+            state = "stopped" if os.WIFSTOPPED(status) else "ended"
+            return (pid, state, (status, usage)) if pid else None
         found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT)
         if found is None:
             return None
         if found.si_code in (os.CLD_STOPPED, os.CLD_TRAPPED, os.CLD_CONTINUED):
             os.waitid(os.P_PID, found.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
-            return found.si_pid, "continued" if found.si_code == os.CLD_CONTINUED else "stopped"
-        return found.si_pid, "ended"
+            return found.si_pid, "continued" if found.si_code == os.CLD_CONTINUED else "stopped", None
+        return found.si_pid, "ended", None
     except ChildProcessError:
         return None
 
