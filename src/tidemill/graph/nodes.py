@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tidemill.errors import Problem
+from tidemill.graph.assets import Publication
 from tidemill.graph.policy import Policy
 from tidemill.graph.values import Expr, Handle, Ref, refs
 
@@ -56,6 +57,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     guards: tuple[str, ...] = ()  # of a teardown: the nodes and mapped groups it must outlive; of an inner flow's hook: its nodes
     hook: str = ""  # of on_failure/on_exit: the parameter that gets {"run", "flow", "state", "failed"}; "" when it takes none
     resources: tuple[str, ...] = ()  # names of parameters that the worker fills with resources
+    publishes: Publication | None = None  # its result is a version of an asset
     returns: str = ""  # the declared result type, for people
     calls_with: Literal["keywords", "bind"] = "keywords"  # "bind": positional-only or *args parameters exist
 

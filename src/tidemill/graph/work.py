@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tidemill.errors import ProblemReport
+from tidemill.graph.assets import CheckResult
 from tidemill.graph.nodes import Node, TaskRef
 from tidemill.graph.policy import Policy
 from tidemill.graph.values import At, Expr, Handle
@@ -27,6 +28,7 @@ Cause: TypeAlias = Literal[
     "lost",  # the worker, or the machine, went away
     "result",  # what it returned cannot be stored
     "input",  # what it was to be given cannot be read
+    "check",  # what it computed did not pass its checks, and was not published
     "cancelled",
 ]
 
@@ -57,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     failure: Failure | None = None
     cpu: float = 0.0  # seconds of processor time
     memory: int = 0  # peak bytes, 0 when not measured
+    checks: tuple[CheckResult, ...] = ()  # what checks found, whether it succeeded or not
 
 
 class Start(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +91,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls_with: Literal["keywords", "bind"] = "keywords"
     mapped: bool = False
     driver: bool = False  # the body of a dynamic flow
+    asset: str = ""  # the result is a version of this asset: its checks are run on it
     names: tuple[str, ...] | None = None  # of a mapped job over a dict: the keys of its units
     environment: str = "default"
     returns: str = ""
