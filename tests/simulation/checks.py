@@ -45,7 +45,10 @@ def _tables_are_the_log(world: World, run: Run) -> None:
                 _hold(place.mapped and place.state not in ("succeeded", "reused") and unit.attempt == 0, f"{place.label(n)} has no row")
                 continue
             given = (found.state, found.output, found.attempt, found.ended_at)
-            _hold(given == (unit.state, unit.handle, unit.attempt, unit.ended), f"{place.label(n)}: {given} in the table, {unit.state} in the log")
+            _hold(
+                given == (unit.state, unit.handle, unit.attempt, unit.ended),
+                f"{place.label(n)}: {given} in the table, {unit.state} in the log",
+            )
         if place.mapped:
             _hold(0 in told and told[0].state == place.state, f"{place.path}: {told.get(0)} in the table, {place.state} in the log")
 

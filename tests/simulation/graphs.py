@@ -87,7 +87,10 @@ class _Making:
         over = {"x": Ref(self.chance.choice(self.lists))}
         inner, last = f"{key}.first", f"{key}.last"
         group = Group(key=key, flow="inner", over=over, output=Ref(last))
-        nodes: list[Node | Group] = [group, call(inner, Item(key, (), "x"), group=key, task=self.chance.choice(["value", "list-2", "fails-some"]))]
+        nodes: list[Node | Group] = [
+            group,
+            call(inner, Item(key, (), "x"), group=key, task=self.chance.choice(["value", "list-2", "fails-some"])),
+        ]
         seen = Ref(inner)
         if self.chance.random() < 0.5:
             deep = f"{key}.deep"
@@ -104,11 +107,17 @@ class _Making:
     def setup(self, key: str) -> None:
         first, work, last = f"{key}s", f"{key}w", f"{key}t"
         self.add(call(first, role="setup", task=self.chance.choice(["value", "value", "fails"])))
-        self.add(call(work, Ref(first), *self.read(1), task=self.chance.choice(["value", "fails", "flaky-1"]), policy=self.policy(retries=2)))
+        self.add(
+            call(work, Ref(first), *self.read(1), task=self.chance.choice(["value", "fails", "flaky-1"]), policy=self.policy(retries=2))
+        )
         self.parts.append(call(last, Ref(first), role="teardown", setup=first, guards=(work,), policy=self.policy(rule=False)))
 
     def driver(self, key: str) -> None:
-        self.add(call(key, *self.read(1), role="driver", task=f"driver-{self.chance.randint(0, 99)}", policy=Policy(executor="thread", retries=1)))
+        self.add(
+            call(
+                key, *self.read(1), role="driver", task=f"driver-{self.chance.randint(0, 99)}", policy=Policy(executor="thread", retries=1)
+            )
+        )
 
     # ---------------------------------------------------------------- pieces
 

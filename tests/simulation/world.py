@@ -42,6 +42,9 @@ class Parts(NamedTuple):
     executor: Callable[..., SimulatedExecutor] = SimulatedExecutor
 
 
+WHOLE = Parts()
+
+
 class Faults(NamedTuple):
     """What goes wrong in a world, all drawn from its seed."""
 
@@ -98,7 +101,7 @@ class Process:
         while True:
             try:
                 for told in await self.engine.take_up_orphans():
-                    told.add_done_callback(self.world.told)
+                    told.add_done_callback(partial(self.world.told, self))
             except Exception as problem:
                 if getattr(problem, "code", "") != "store-away":
                     self.world.broken.append(f"taking up: {problem!r}")
@@ -128,7 +131,7 @@ class Process:
 class World:
     """Everything there is. `live` lets it run until all runs have ended, or raises `Broken`."""
 
-    def __init__(self, seed: int, *, faults: Faults | None = None, parts: Parts = Parts(), graph: Graph | None = None) -> None:
+    def __init__(self, seed: int, *, faults: Faults | None = None, parts: Parts = WHOLE, graph: Graph | None = None) -> None:
         self.seed = seed
         self.chance = Random(seed)
         drawn = Faults.of(self.chance)
@@ -276,7 +279,7 @@ class World:
 
     # ---------------------------------------------------------------- what was promised
 
-    def told(self, end: asyncio.Future[RunRow]) -> None:
+    def told(self, process: Process, end: asyncio.Future[RunRow]) -> None:
         """Somebody who waits for the run hears of its end: from now on it is promised."""
         if end.cancelled():
             return
@@ -284,6 +287,8 @@ class World:
             self.promised = end.result()
             if self.promised.state not in RUN_ENDS:
                 self.broken.append(f"told of an end that is {self.promised.state}")
+            if self.faults.power and self.chance.random() < 0.3:  # the worst moment
+                asyncio.get_running_loop().call_soon(self.crash, process)
         elif getattr(end.exception(), "code", "") not in ("fenced", "store-away"):
             self.broken.append(f"the engine failed: {end.exception()!r}")
 

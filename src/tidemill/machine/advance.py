@@ -300,7 +300,8 @@ def _latest(run: Run, node: Node, driver: Place) -> tuple[Node, Place | None]:
 
 def _reply(run: Run, place: Place) -> fx.Reply:
     driver, node = place.called_by, place.node
-    assert driver is not None and node is not None
+    assert driver is not None
+    assert node is not None
     if place.state in BAD_ENDS:
         failure = place.failure or next((unit.failure for unit in place.units if unit.failure), None)
         return fx.Reply(driver.path, node, None, failure or Failure("error", place.because or f"{place.path} {place.state}"))

@@ -68,7 +68,8 @@ def _hook(run: Run, place: Place) -> Verdict:
         guarded = [found for key in node.guards if (found := run.seen_from(key, place.scope)) is not None]
         failed = any(one.state in BAD_ENDS and one.state is not TaskState.CANCELLED for one in guarded)
     else:
-        failed = run.failure is not None or any(one.state is not TaskState.CANCELLED for one in run.bad_places() if one.role not in AFTERMATH)
+        ended_badly = (one.state for one in run.bad_places() if one.role not in AFTERMATH)
+        failed = run.failure is not None or any(state is not TaskState.CANCELLED for state in ended_badly)
     if not failed:
         return Verdict(TaskState.SKIPPED, "nothing failed")
     if run.stopping is not None and run.stopped_by not in ("fail_fast", "timeout"):

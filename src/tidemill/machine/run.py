@@ -152,7 +152,8 @@ class Run:
     # ---------------------------------------------------------------- structure
 
     def _lay_out(self) -> None:
-        for item in (*self.graph.groups, *self.graph.nodes):
+        every: list[Node | Group] = [*self.graph.groups, *self.graph.nodes]
+        for item in every:
             if isinstance(item, Group) and not item.mapped:
                 continue  # a flow that was merely called is a label
             around = self.chain(item.parent if isinstance(item, Group) else item.group)
@@ -264,9 +265,8 @@ class Run:
                     found[place.state] += 1
             elif place.units:
                 found.update(unit.state for unit in place.units)
-            elif not place.size:
-                if not (place.ended and place.size == 0):
-                    found[place.state] += 1
+            elif place.size is None or not (place.size or place.ended):
+                found[place.state] += 1
         return {str(state): n for state, n in found.items()}
 
     def bad_places(self) -> Iterator[Place]:

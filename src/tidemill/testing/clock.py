@@ -23,7 +23,7 @@ class VirtualClock:
         return self._passed
 
     def token(self) -> str:
-        """"t00001", "t00002", …"""
+        """A new id: "t00001", "t00002", and so on."""
         self._tokens += 1
         return f"t{self._tokens:05}"
 

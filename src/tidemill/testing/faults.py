@@ -93,7 +93,7 @@ class EngineStore:
         return getattr(self._disk.store, name)
 
     def _write(self, name: str, *args: Any, **given: Any) -> Any:
-        durable = bool(given.get("durable"))
+        durable = bool(given.get("durable", True))  # all but ordinary commits are
         if self.dead or self.crash_after == self.writes:
             raise Crash
         if self.away:
@@ -140,6 +140,13 @@ class SteppedJournal(Journal):
         """Write what is left, for at most `patience` seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        while (self._queue or self._batch) and loop.time() < until:
-            await asyncio.sleep(self._pace())  # noqa: ASYNC110 - virtual time
+        while loop.time() < until:
+            try:
+                pause = self.turn()
+            except Crash:
+                self._crashed()
+                return
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
         self._end(Problem("The engine is closed."))
