@@ -13,7 +13,7 @@ from tidemill.graph.policy import Policy
 from tidemill.graph.values import At, Constant, Expr, Nothing, Ref, Several, refs
 from tidemill.graph.work import Failure, Instant
 from tidemill.machine import events as ev
-from tidemill.machine.resolve import resolve
+from tidemill.machine.resolve import resolve, truth
 from tidemill.machine.retry import matches
 from tidemill.machine.run import Place, Run, Unit
 from tidemill.machine.states import BAD_ENDS, RUN_ENDS, RunState, TaskState
@@ -173,7 +173,7 @@ def _why(run: Run, place: Place, unit: Unit | None, state: TaskState, log: Seque
 
 
 def _what_it_waits_for(run: Run, place: Place) -> Iterator[str]:
-    open_ = [f"{one.path} ({one.state})" for one in place.upstream if not one.ended]
+    open_ = [f"{one.path} ({_stands(one)})" for one in place.upstream if not one.ended]
     if open_:
         yield f"It waits for {_list(open_)}."
     elif place.asked:
@@ -222,12 +222,22 @@ def _why_no_more(policy: Policy, unit: Unit, failure: Failure, state: TaskState)
 
 def _condition(run: Run, place: Place) -> str:
     what = place.node or place.group
-    for when in what.when if what is not None and place.held is False else ():
-        of = next(refs(when.of), None)
-        if of is not None:
-            value = preview(resolve(run, when.of, place.scope))
-            return f"it runs only when {of.node} is {'true' if when.is_ else 'false'}, and it was {value}"
+    if what is None or any(one.state is TaskState.SKIPPED for one in place.upstream):
+        return ""
+    for when in what.when:
+        of, found = next(refs(when.of), None), resolve(run, when.of, place.scope)
+        known = truth(found)
+        if of is not None and (known is not None or place.held is False) and known is not when.is_:
+            return f"it runs only when {of.node} is {'true' if when.is_ else 'false'}, and it was {preview(found)}"
     return ""
+
+
+def _stands(place: Place) -> TaskState:
+    """The state of a place as people see it: one with a running unit is running."""
+    if place.ended or not place.units:
+        return place.state
+    states = {unit.state for unit in place.units}
+    return next((state for state in (TaskState.RUNNING, TaskState.RETRYING) if state in states), place.state)
 
 
 def _root_causes(place: Place) -> Iterator[str]:

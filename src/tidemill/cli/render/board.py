@@ -212,8 +212,6 @@ class Board:
             for n, state in event.units:
                 counts[state] += 1
                 self._failed(row, place.label(n), event.failure)
-        if place.ended and not row.many:
-            counts[TaskState.RUNNING] = counts[TaskState.RETRYING] = 0
         if row.over:
             row.ended = event.at
             counts[TaskState.RUNNING] = counts[TaskState.RETRYING] = 0
