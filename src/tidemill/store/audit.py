@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tidemill.errors import Corrupt, Problem
-from tidemill.graph.keys import graph_digest
+from tidemill.errors import Problem
 from tidemill.graph.nodes import Graph
 from tidemill.machine.apply import apply
 from tidemill.machine.events import Ended, Event, Reused, Settled
@@ -23,17 +22,6 @@ from tidemill.store.chain import Head, link
 LATE = 300.0  # seconds after the end of a lease within which somebody must have taken the run up
 
 _read = msgspec.json.Decoder(Event).decode
-
-
-def encoded_graph(digest: str, graph: Graph) -> bytes:
-    """The graph as it is stored. Raises `Corrupt` when `digest` is not its own."""
-    if (real := graph_digest(graph)) != digest:
-        raise Corrupt(
-            f"The graph of {graph.flow!r} was to be stored as {digest[:12]}…, and it is {real[:12]}….",
-            why="A graph is kept under the digest of what is in it.",
-            mend="This is a fault of Tidemill: please report it.",
-        )
-    return msgspec.json.encode(graph)
 
 
 def audit_run(

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tidemill.errors import Corrupt
+from tidemill.graph.keys import graph_digest
+from tidemill.graph.nodes import Graph
 from tidemill.graph.values import Expr, Handle
 from tidemill.graph.work import Failure
 
@@ -57,3 +60,14 @@ def from_number_or_text(told: str | None) -> Any:
     if told is None:
         return None
     return told[1:] if told[0] == "s" else float(told[1:])
+
+
+def encoded_graph(digest: str, graph: Graph) -> bytes:
+    """The graph as it is stored. Raises `Corrupt` when `digest` is not its own."""
+    if (real := graph_digest(graph)) != digest:
+        raise Corrupt(
+            f"The graph of {graph.flow!r} was to be stored as {digest[:12]}…, and it is {real[:12]}….",
+            why="A graph is kept under the digest of what is in it.",
+            mend="This is a fault of Tidemill: please report it.",
+        )
+    return msgspec.json.encode(graph)

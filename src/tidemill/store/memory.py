@@ -30,9 +30,9 @@ from tidemill.ports import (
     TaskRow,
     Violation,
 )
-from tidemill.store.audit import audit_run, encoded_graph
+from tidemill.store.audit import audit_run
 from tidemill.store.chain import START, Head, extend, verified
-from tidemill.store.encoding import text
+from tidemill.store.encoding import encoded_graph, text
 from tidemill.store.pages import after_run, after_task
 from tidemill.store.problems import OutOfStep
 

@@ -1,6 +1,6 @@
 """The door to the store: a URL → the store behind it. Knows what kinds there are, and nothing of how they work.
 
-The adapters are imported when one is asked for: SQLAlchemy costs more than most commands, and the store in memory needs none.
+Each adapter is imported when it is asked for: SQLAlchemy costs more than most commands do, and the store in memory needs none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tidemill.errors import BadSetting
 from tidemill.ports import Store
-from tidemill.store.memory import MemoryStore
 from tidemill.store.problems import DriverMissing
 
 _FORMS = "sqlite:///folder/store.db, postgresql+psycopg://user@host/database or memory://"
@@ -25,6 +24,8 @@ def open_store(url: str, *, lock: bool = True, command: str = "") -> Store:
     """
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme == "memory":
+        from tidemill.store.memory import MemoryStore
+
         return MemoryStore()
     if scheme == "sqlite":
         from tidemill.store.databases.sqlite import SqliteDatabase

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tidemill.store.databases.tables import SCHEMA
 from tidemill.store.problems import Foreign, SchemaNewer, SchemaOlder
 
-REVISIONS = ("0001",)  # all, oldest first; the last is SCHEMA
+REVISIONS = (SCHEMA,)  # all, oldest first
 
 
-def check_version(found: str | None, where: str) -> None:
-    """Raise `SchemaOlder`, `SchemaNewer` or `Foreign` unless `found` is the version of this code."""
-    if found == SCHEMA:
-        return
-    if found is None:
+def check_version(found: str | None, where: str, revisions: Sequence[str] = REVISIONS) -> None:
+    """Raise `SchemaOlder`, `SchemaNewer` or `Foreign` unless `found` is the last of `revisions`."""
+    wanted = revisions[-1]
+    if not found:
         raise Foreign(where)
-    if found in REVISIONS or not found:
-        raise SchemaOlder(where, found=found or "none", wanted=SCHEMA)
-    raise SchemaNewer(where, found=found, wanted=SCHEMA)
+    if found in revisions[:-1]:
+        raise SchemaOlder(where, found=found, wanted=wanted)
+    if found != wanted:
+        raise SchemaNewer(where, found=found, wanted=wanted)

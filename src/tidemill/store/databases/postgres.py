@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from tidemill.errors import BadSetting, Problem
 from tidemill.store.databases.connect import Bulk, Compiler, Ready, Rows, Session
-from tidemill.store.databases.tables import metadata, version
+from tidemill.store.databases.tables import metadata, runs, tasks, version
 from tidemill.store.problems import Foreign, StoreAway, StoreBusy, StoreFailed, StoreFull, StoreReadOnly
 from tidemill.store.versions import check_version
 
@@ -40,6 +40,11 @@ _SETTINGS = (
     "SET lock_timeout = '10s'; SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '2min';"
     " SET synchronous_commit = off; SET client_encoding = 'UTF8'"
 )
+for _table, _full in ((runs, 70), (tasks, 80)):  # per cent: rows that are updated get room for it on their page
+    _table.dialect_options["postgresql"]["with"] = {"fillfactor": _full}
+for _index in (index for table in metadata.sorted_tables for index in table.indexes):
+    _index.dialect_options["postgresql"]["where"] = _index.dialect_options["sqlite"]["where"]
+
 _LOST = (errors.OperationalError, errors.InterfaceError)
 _COLLIDED = (errors.SerializationFailure, errors.DeadlockDetected)
 
@@ -253,7 +258,7 @@ class PostgresSession:
 
     def rows(self, statement: Executable, **values: Any) -> Rows:
         ready = self._database.compiled(statement)
-        return self._connection.execute(ready.sql, ready.values(values)).fetchall()
+        return self._connection.execute(ready.sql, ready.values(values), binary=True).fetchall()
 
     def each(self, asked: Sequence[tuple[Executable, dict[str, Any]]]) -> list[int]:
         cursors = []

@@ -1,5 +1,6 @@
 """The tables, as values. Only plain column types, so that both databases take the same tuples.
 
+What only PostgreSQL is told is in `postgres.py`: to name its options here would load its dialect into every command.
 Text is ordered by code point everywhere (collation "C"), so that a page ends at the same row in every store.
 """
 
@@ -73,12 +74,11 @@ runs = Table(
     Column("failure", _Text),  # JSON
     Column("n", Integer, nullable=False),  # the last entry of its log
     _text("chain"),  # and its hash
-    postgresql_with={"fillfactor": 70},  # every commit updates its run: leave room beside the row
 )
 Index("runs_newest", runs.c.created_at, runs.c.id)
 Index("runs_of_flow", runs.c.flow, runs.c.created_at, runs.c.id)
 _open = among(runs.c.state, UNFINISHED)
-Index("runs_unfinished", runs.c.created_at, runs.c.id, sqlite_where=_open, postgresql_where=_open)
+Index("runs_unfinished", runs.c.created_at, runs.c.id, sqlite_where=_open)
 
 tasks = Table(
     "tasks",
@@ -100,11 +100,10 @@ tasks = Table(
     Column("output", _Text),  # JSON
     Column("failure", _Text),  # JSON
     sqlite_with_rowid=False,
-    postgresql_with={"fillfactor": 80},
 )
 NODE = tasks.c.unit == literal("0")
 # A run's nodes, without walking over a hundred thousand items between two of them.
-Index("tasks_nodes", tasks.c.run, tasks.c.place, sqlite_where=NODE, postgresql_where=NODE)
+Index("tasks_nodes", tasks.c.run, tasks.c.place, sqlite_where=NODE)
 
 attempts = Table(
     "attempts",

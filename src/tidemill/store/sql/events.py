@@ -17,10 +17,7 @@ PAGE = 200  # entries read at once
 
 _FIELDS = [events.c.run, events.c.n, events.c.kind, events.c.at, events.c.body, events.c.seq, events.c.chain]
 OF_RUN = (
-    select(*_FIELDS)
-    .where(events.c.run == bindparam("run"), events.c.n > bindparam("after"))
-    .order_by(events.c.n)
-    .limit(bindparam("most"))
+    select(*_FIELDS).where(events.c.run == bindparam("run"), events.c.n > bindparam("after")).order_by(events.c.n).limit(bindparam("most"))
 )
 OF_ALL = select(*_FIELDS).where(events.c.seq > bindparam("after")).order_by(events.c.seq).limit(bindparam("most"))
 

@@ -50,11 +50,7 @@ _LET_GO = (
     .where(table.c.id.in_(each_text("ids")), table.c.owner == bindparam("engine"), _unfinished)
     .values(owner=None, lease_until=None)
 )
-_ASK = (
-    update(table)
-    .where(and_(table.c.id == bindparam("run"), table.c.cancel.is_(None)), _unfinished)
-    .values(cancel=bindparam("asked"))
-)
+_ASK = update(table).where(and_(table.c.id == bindparam("run"), table.c.cancel.is_(None)), _unfinished).values(cancel=bindparam("asked"))
 _DRIVERS = select(engines).order_by(engines.c.started_at.desc(), engines.c.id.desc()).limit(1000)
 
 

@@ -16,9 +16,7 @@ from tidemill.store.databases.tables import memos
 MEMOS = Bulk(memos)
 AT_ONCE = 1000  # keys asked for in one query
 
-RECALL = select(memos).where(
-    memos.c.key.in_(each_text("keys")), or_(memos.c.expires_at.is_(None), memos.c.expires_at > bindparam("now"))
-)
+RECALL = select(memos).where(memos.c.key.in_(each_text("keys")), or_(memos.c.expires_at.is_(None), memos.c.expires_at > bindparam("now")))
 
 
 def values(row: MemoRow) -> tuple[Any, ...]:

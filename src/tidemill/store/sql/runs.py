@@ -14,7 +14,6 @@ from tidemill.graph.nodes import Graph
 from tidemill.machine.states import RunState
 from tidemill.ports import EventRow, Page, RunChange, RunFilter, RunRow
 from tidemill.store import encoding
-from tidemill.store.audit import encoded_graph
 from tidemill.store.chain import START, extend
 from tidemill.store.databases.connect import Bulk, Session
 from tidemill.store.databases.tables import graphs, runs
@@ -86,7 +85,7 @@ def create(session: Session, run: RunRow, graph: Graph, events: Sequence[EventRo
         return row(found[0])
     chained = extend(START, run.id, events)
     if not session.rows(_has_graph, digest=run.graph):
-        session.put(_GRAPHS, [(run.graph, encoded_graph(run.graph, graph))])
+        session.put(_GRAPHS, [(run.graph, encoding.encoded_graph(run.graph, graph))])
     session.put(_RUNS, [values(run, n=chained.head.n, chain=chained.head.chain)])
     if chained.rows:
         session.in_order()

@@ -1,4 +1,7 @@
-"""The store on a database: each verb of the port is one transaction, made of what the nouns beside this file say."""
+"""The store on a database: each verb of the port is one transaction, made of what the nouns beside this file say.
+
+`forget` and `doctor` are imported when they are asked for: a run needs neither, and would wait for them to load.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ from tidemill.store.databases.connect import Database
 
 # The port's words for its arguments are those of these modules.
 from tidemill.store.sql import commits as _commits
-from tidemill.store.sql import doctor, forget, lease, memo, tasks
 from tidemill.store.sql import events as _events
+from tidemill.store.sql import lease, memo, tasks
 from tidemill.store.sql import refs as _refs
 from tidemill.store.sql import runs as _runs
 
@@ -115,9 +118,13 @@ class SqlStore:
         return self._database.read(lambda session: _refs.shown(session, environment))
 
     def live(self) -> Iterator[str]:
+        from tidemill.store.sql import forget
+
         return forget.live(self._database)
 
     def forget(self, *, ended_before: float, keep_per_flow: int) -> list[str]:
+        from tidemill.store.sql import forget
+
         gone: list[str] = []
         while some := self._database.write(
             lambda session: forget.forget_some(session, ended_before=ended_before, keep_per_flow=keep_per_flow), durable=True
@@ -126,6 +133,8 @@ class SqlStore:
         return gone
 
     def audit(self, *, now: float) -> list[Violation]:
+        from tidemill.store.sql import doctor
+
         return doctor.audit(self._database, now=now)
 
     def engines(self) -> list[EngineRow]:

@@ -32,6 +32,13 @@ def need(kind: sa.types.TypeEngine[Any], *names: str) -> list[sa.Column[Any]]:
 
 
 def upgrade() -> None:
+    make_runs()
+    make_tasks()
+    make_log()
+    make_others()
+
+
+def make_runs() -> None:
     op.create_table("graphs", *text("digest"), *need(sa.LargeBinary(), "body"), sa.PrimaryKeyConstraint("digest"))
     op.create_table(
         "runs",
@@ -55,6 +62,9 @@ def upgrade() -> None:
     op.create_index("runs_newest", "runs", ["created_at", "id"])
     op.create_index("runs_of_flow", "runs", ["flow", "created_at", "id"])
     op.create_index("runs_unfinished", "runs", ["created_at", "id"], sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+
+
+def make_tasks() -> None:
     op.create_table(
         "tasks",
         *text("run", "place"),
@@ -93,6 +103,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "place", "unit", "attempt", "kind", "name", "slot"),
         sqlite_with_rowid=False,
     )
+
+
+def make_log() -> None:
     op.create_table(
         "events",
         sa.Column("seq", LONG, sa.Identity(), primary_key=True),
@@ -105,6 +118,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("events_of_run", "events", ["run", "n"], unique=True)
+
+
+def make_others() -> None:
     op.create_table(
         "memos",
         *text("key", "node", "handle"),
