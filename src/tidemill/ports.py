@@ -5,11 +5,12 @@ An adapter exists when it passes the port's conformance suite in `tests/conforma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
+from tidemill.graph.assets import Environment, RefRow
 from tidemill.graph.nodes import Graph
 from tidemill.graph.policy import Policy
 from tidemill.graph.values import Expr, Handle, PathStep
@@ -143,6 +144,7 @@ class Commit(msgspec.Struct, kw_only=True):
     attempts: list[AttemptRow] = []
     notes: list[NoteRow] = []
     memos: list[MemoRow] = []
+    refs: list[RefRow] = []
     change: RunChange | None = None
 
 
@@ -270,11 +272,33 @@ class Store(Protocol):
     def recall(self, keys: Sequence[str], *, now: Instant) -> dict[str, MemoRow]:
         """Remembered results that have not expired."""
 
-    def set_refs(self, environment: str, refs: Mapping[str, str], *, run: str, now: Instant) -> None:
-        """Let names of `environment` show versions (digests), all in one transaction."""
+    def publish(self, refs: Sequence[RefRow], *, expected: Mapping[tuple[str, str], str] | None = None) -> list[RefRow]:
+        """Move pointers, durably, all in one transaction, and return them as they are now.
 
-    def refs(self, environment: str) -> dict[str, str]:
-        """What `environment` shows: name → version."""
+        `expected`: (asset, partition) → version that the environment must show still ("" is none); if one does not hold,
+        nothing is moved and `Moved` is raised, which names them.
+        """
+
+    def refs(self, environment: str, assets: Collection[str] | None = None) -> list[RefRow]:
+        """What `environment` shows: its own pointers, and for all else those of the environments it stands on."""
+
+    def versions(self, asset: str, page: Page, *, environment: str | None = None, partition: str | None = None) -> list[RefRow]:
+        """Every move of a pointer of `asset`, newest first."""
+
+    def environments(self) -> list[Environment]:
+        """All environments. "default" is always there."""
+
+    def create_environment(self, environment: Environment) -> Environment:
+        """Record an environment: one row, however much its parent shows. If it is there already with the same parent, return it."""
+
+    def drop_environment(self, name: str) -> None:
+        """Forget an environment and its own pointers. Raises `Unknown`, or a `Problem` if others stand on it."""
+
+    def memos(self, keys: Sequence[str]) -> dict[str, MemoRow]:
+        """What was remembered under these keys, expired or not: for what a version was computed from."""
+
+    def asset_history(self, assets: Sequence[str], *, last: int = 20) -> dict[str, tuple[float, ...]]:
+        """Seconds of the last computations of each asset, newest first."""
 
     def live(self) -> Iterator[str]:
         """Digests of all values that some row still names: what garbage collection must keep."""

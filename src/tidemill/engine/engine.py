@@ -7,7 +7,7 @@ and is done again. What is promised waits for its record: the end of a run, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from tidemill.machine.resolve import spread
 from tidemill.machine.resolve import start as make_start
 from tidemill.machine.run import AFTERMATH, Place, Run
 from tidemill.machine.states import RUN_ENDS, RunState, TaskState
-from tidemill.ports import Clock, Commit, EngineRow, Executor, MemoRow, RunRow, Store
+from tidemill.ports import Clock, Commit, EngineRow, Executor, RunRow, Store
 
 MAX_BACKLOG = 50_000  # rows that may wait to be written before nothing new is launched
 BUSY = "the store is busy writing"
@@ -195,8 +195,7 @@ class Engine:
         self.refused += step.refused
         self._freed(driven, path, len(report.outcomes) - step.refused)
         place = driven.run.places.get(path)
-        memos = self._memory.rows(driven.run, place, step.events, now) if place is not None and place.policy.cache is not None else ()
-        self._perform(driven, step, memos=memos)
+        self._perform(driven, step, results_of=place)
 
     def _on_note(self, note: Note, now: Instant) -> None:
         driven, path = self._of(note.job)
@@ -224,14 +223,18 @@ class Engine:
     # ---------------------------------------------------------------- performing
 
     def _perform(
-        self, driven: Driven, step: advance.Step, *, durable: bool = False, memos: Sequence[MemoRow] = (),
+        self, driven: Driven, step: advance.Step, *, durable: bool = False, results_of: Place | None = None,
         then: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         """Write the events of `step`, and do what it says. `then` is done once they are written. The one function that acts."""
         concluding = next((effect for effect in step.effects if isinstance(effect, fx.Conclude)), None)
-        if step.events or memos:
+        if step.events:
             commit = commit_of(driven.run, driven.epoch, step.events)
-            commit.memos += memos
+            if results_of is not None and self._memory.concerns(results_of):
+                now = self._clock.now()
+                commit.memos += self._memory.rows(driven.run, results_of, step.events, now)
+                commit.refs += self._memory.published(driven.run, results_of, step.events, driven.row.environment, now)
+                durable |= bool(commit.refs)
             driven.changed(commit.change)
             if concluding is not None:
                 then = partial(self._concluded, driven)
@@ -260,7 +263,7 @@ class Engine:
             self._executor.reply(f"{run.id}/{effect.place}", asked_as(effect.node.key), effect.result, effect.failure)
 
     def _make_ready(self, driven: Driven, place: Place, units: range | tuple[int, ...]) -> None:
-        if place.policy.cache is not None:
+        if self._memory.concerns(place):
             task = asyncio.create_task(self._look_up(driven, place, tuple(units)))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
@@ -272,11 +275,12 @@ class Engine:
         self._dispatcher.add(driven.run.id, place.path, place.policy, place.node.task.name, units, driver=place.role == "driver")
 
     async def _look_up(self, driven: Driven, place: Place, units: tuple[int, ...]) -> None:
-        """Take remembered results for units of a task with `cache=`; the others are launched."""
+        """Take remembered results for units of an asset, or of a task with `cache=`; the others are launched."""
         now = self._clock.now()
         keys = self._memory.keys(driven.run, place, units)
+        wanted = [] if self._memory.forced(place) else list(set(keys.values()))
         try:
-            found = await self._journal.call(lambda: self._store.recall(list(set(keys.values())), now=now))
+            found = await self._journal.call(lambda: self._store.recall(wanted, now=now)) if wanted else {}
         except Problem as problem:
             self._on_trouble(problem)
             found = {}  # then they are computed, once the store is there again
@@ -286,7 +290,8 @@ class Engine:
         hits = [(n, found[key]) for n, key in keys.items() if key in found]
         if hits:
             why = f"computed before, in run {hits[0][1].run}"
-            self._perform(driven, advance.reused(driven.run, place.path, [(n, memo.handle) for n, memo in hits], why, self._clock.now()))
+            step = advance.reused(driven.run, place.path, [(n, memo.handle) for n, memo in hits], why, self._clock.now())
+            self._perform(driven, step, results_of=place)
         self._plan_pump()
 
     def _concluded(self, driven: Driven) -> None:

@@ -56,3 +56,8 @@ class Environment(msgspec.Struct, kw_only=True, omit_defaults=True):
     parent: str = ""
     created_at: float = 0.0
     protected: bool = False  # runs do not publish into it; only promotion does
+
+
+def version_of(handle: Handle) -> str:
+    """What tells versions of an asset apart: the digest of the data where there is one, else that of the bytes."""
+    return handle.content or handle.digest

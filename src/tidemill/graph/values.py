@@ -41,6 +41,7 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
     schema: tuple[tuple[str, str], ...] | None = None  # (column, type)
     preview: str | None = None  # made in the worker, secrets masked
     note: str | None = None  # what the user should know: "pickled: …"
+    content: str = ""  # digest of the data whatever its row order and encoding, where there is one
 
 
 class Constant(msgspec.Struct, frozen=True, tag="literal", tag_field="t"):

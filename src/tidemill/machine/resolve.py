@@ -139,6 +139,7 @@ def job(run: Run, place: Place, *, environment: str = "default") -> Job:
         names=place.keys,
         environment=environment,
         returns=node.returns,
+        asset=node.publishes.asset if node.publishes else "",
     )
 
 

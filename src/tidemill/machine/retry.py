@@ -18,6 +18,8 @@ def retry_at(run: Run, policy: Policy, unit: Unit, outcome: Outcome, name: str) 
     failure = outcome.failure
     if failure is None or failure.cause in _NEVER or policy.at_most_once:
         return None
+    if failure.cause == "check" and "check" not in policy.retry_on:
+        return None  # computing it once more gives the same, unless the task says otherwise
     tries = unit.tries
     if tries > policy.retries or not matches(policy.retry_on, failure):
         return None
