@@ -30,6 +30,8 @@ __all__ = ["Project"]
 
 T = TypeVar("T")
 
+_NEVER = 1 << 60  # tasks
+
 
 class Project:
     """A project: the pipeline file, folder or module `target`, with its settings and its history.
@@ -92,9 +94,14 @@ class Project:
         from tidemill.executors.pool import ProcessExecutor  # lazily: asyncio, which commands that only read do not need
 
         settings = self.settings
-        return ProcessExecutor(
-            self.spec(), slots=settings.workers, recycle_after=settings.worker_recycle_tasks, load_timeout=settings.load_timeout
-        )  # fmt: skip
+        made = ProcessExecutor(
+            self.spec(),
+            slots=settings.workers or None,
+            recycle_after=settings.worker_recycle_tasks or _NEVER,
+            load_timeout=settings.load_timeout,
+        )
+        made.spawn()
+        return made
 
     def store(self, *, lock: bool = False, command: str = "") -> Store:
         """The metadata store. `lock`: to drive runs; without it only to look, and what was never made is not made.
