@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tidemill.errors import Problem
+from tidemill.errors import Corrupt, Problem
 from tidemill.ports import Commit, Store, TaskRow
 
 T = TypeVar("T")
@@ -167,6 +167,10 @@ class Journal:
     def _write(self, batch: list[_Entry]) -> float | None:
         try:
             fenced = self._store.commit(merged([entry.commit for entry in batch]), durable=any(entry.durable for entry in batch))
+        except Corrupt as problem:  # no waiting mends that
+            self._tell(self._broken, problem)
+            self._end(problem)
+            return None
         except Problem as problem:
             self._tell(self._trouble, problem)
             self._pause = min(self._pause * 2, LONGEST_WAIT) or FIRST_WAIT

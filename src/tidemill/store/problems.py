@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidemill.errors import Problem
+from tidemill.errors import Corrupt, Problem
 
 __all__ = [
     "DriverMissing",
@@ -172,7 +172,7 @@ class DriverMissing(Problem):
         )
 
 
-class OutOfStep(Problem):
+class OutOfStep(Corrupt):
     """Entries that do not follow the last one in the log. Nothing was changed."""
 
     code = "store-out-of-step"
