@@ -9,7 +9,7 @@ import sys
 import click
 
 from tidemill._version import __version__
-from tidemill.errors import BadSetting, Problem
+from tidemill.errors import BadSetting, Problem, Unknown
 
 __all__ = ["COMMANDS", "cli", "run_command"]
 
@@ -37,9 +37,9 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:  # noqa: ARG002 - click's
         if name not in COMMANDS:
-            return None
+            raise Unknown("command", name, known=COMMANDS, see="tidemill --help")
         found: click.Command = importlib.import_module(f"tidemill.cli.commands.{name}").command
         return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tidemill.errors import BadSetting, Unknown
+from tidemill.errors import BadSetting, Unknown, nearest
 from tidemill.project.places import find
 from tidemill.project.project import Project
 
@@ -40,7 +40,12 @@ def find_run(store: Store, word: str) -> RunRow:
         if not rows:
             raise Unknown("run", word, known=(), see="tidemill runs")
         return rows[0]
-    return store.run(word)
+    try:
+        return store.run(word)
+    except Unknown as unknown:
+        if nearest(word, ["last"]):
+            unknown.mend = "Did you mean 'last'?"
+        raise
 
 
 def find_task(store: Store, run: RunRow, word: str) -> TaskRow:

@@ -37,7 +37,7 @@ def command(target: tuple[str, ...], json_: bool, environment: str, project: str
 
 def _lines(defined: Mapping[str, Any], style: Style) -> Iterator[str]:
     for flow in defined["flows"]:
-        yield f"{style.bold('flow ' + flow['name'])}{flow.get('signature', '')}  {style.dim(_where(flow))}"
+        yield f"{style.bold('flow ' + _called(flow))}  {style.dim(_where(flow))}"
         if flow.get("doc"):
             yield f"    {clip(flow['doc'].splitlines()[0], 120)}"
         for name, field in flow.get("parameters", {}).get("properties", {}).items():
@@ -47,9 +47,15 @@ def _lines(defined: Mapping[str, Any], style: Style) -> Iterator[str]:
         yield "There are no flows."
     for task in defined["tasks"]:
         doc = f"  {clip(task['doc'].splitlines()[0], 80)}" if task.get("doc") else ""
-        yield f"task {task['name']}{task.get('signature', '')}  {style.dim(_where(task))}{doc}"
+        yield f"task {_called(task)}  {style.dim(_where(task))}{doc}"
     for resource in defined["resources"]:
         yield f"resource {resource['name']}: {resource['type']}"
+
+
+def _called(one: Mapping[str, Any]) -> str:
+    """How it is called: its signature, which has the function's name, after its own if that is another."""
+    signature, name = one.get("signature", ""), one["name"]
+    return signature if signature.startswith(f"{name}(") else f"{name} = {signature}" if signature else name
 
 
 def _default(field: Mapping[str, Any]) -> str:

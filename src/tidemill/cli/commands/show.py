@@ -13,6 +13,7 @@ from tidemill.cli.render.summary import failure_lines, run_data, task_data
 from tidemill.cli.render.words import Style, clip, counted, duration, instant, json_text, size, style_of, table, when
 from tidemill.machine.states import BAD_ENDS, GOOD_ENDS, RUN_ENDS, TASK_ENDS, TaskState
 from tidemill.ports import AttemptRow, NoteRow, RunRow, Store, TaskFilter, TaskRow
+from tidemill.project.forecast import node_key
 from tidemill.project.result import task_rows
 from tidemill.project.values import preview
 
@@ -63,7 +64,8 @@ def _show_run(store: Store, row: RunRow, states: tuple[TaskState, ...], limit: i
     style = style_of(sys.stdout)
     for line in (*_head(row, style, now), ""):
         click.echo(line)
-    tasks.sort(key=lambda task: (task.ready_at or task.started_at or now, task.place))
+    order = {node.key: n for n, node in enumerate(store.graph(row.graph).nodes)}
+    tasks.sort(key=lambda task: order.get(node_key(task.place), len(order)))  # as in the flow; what a dynamic one called comes last
     for line in table(("TASK", "STATE", "TOOK", "TRIES", ""), [_cells(task, counts, now) for task in tasks], style, states=1):
         click.echo(line)
     if len(tasks) == limit:
