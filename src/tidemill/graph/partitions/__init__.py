@@ -1,0 +1,1 @@
+"""Partitions: slices of data in time and by key, and the algebra of sets of them."""
