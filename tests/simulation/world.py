@@ -24,7 +24,7 @@ from tidemill.testing.clock import VirtualClock
 from tidemill.testing.executor import Hazards, SimulatedExecutor
 from tidemill.testing.faults import EngineStore, PowerStore, SteppedJournal
 from tidemill.testing.graphs import call, value
-from tidemill.testing.loop import run_virtually
+from tidemill.testing.loop import let_pass, run_virtually
 
 LONGEST = 1500.0  # virtual seconds within which every run must end
 
@@ -105,7 +105,7 @@ class Process:
             except Exception as problem:
                 if getattr(problem, "code", "") != "store-away":
                     self.world.broken.append(f"taking up: {problem!r}")
-            await asyncio.sleep(3.0)
+            await let_pass(3.0)
 
     def __getattr__(self, name: str) -> Any:
         """As executor of its engine: nothing reaches it after the end of the process."""
@@ -169,12 +169,12 @@ class World:
         if plan.cancel:
             loop.call_later(plan.cancel, self.cancel)
         while self.row.state not in RUN_ENDS:
-            await asyncio.sleep(5.0)
+            await let_pass(5.0)
             if loop.faults:
                 raise loop.faults[0]
             if loop.time() > LONGEST:
                 raise Broken(f"the run did not end: {self.row.state}, {self._waiting()}")
-        await asyncio.sleep(20.0)  # what is under way comes too late
+        await let_pass(20.0)  # what is under way comes too late
 
     @property
     def row(self) -> RunRow:

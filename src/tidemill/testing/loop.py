@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tidemill.testing.clock import VirtualClock
@@ -67,3 +67,17 @@ def run_virtually(main: Coroutine[Any, Any, T], clock: VirtualClock) -> T:
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+async def let_pass(seconds: float) -> None:
+    """Let virtual time pass."""
+    await asyncio.sleep(seconds)
+
+
+async def until(true: Callable[[], object], *, longest: float = 60.0) -> None:
+    """Let virtual time pass, a little at a time, until `true()`. Raises `Stuck` after `longest` seconds."""
+    end = asyncio.get_running_loop().time() + longest
+    while not true():
+        if asyncio.get_running_loop().time() > end:
+            raise Stuck(f"it did not become true within {longest:g} s")
+        await asyncio.sleep(0.0001)

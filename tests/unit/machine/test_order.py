@@ -158,7 +158,11 @@ def test_several_conditions_must_all_hold() -> None:
 
 def test_a_skipped_condition_skips_what_depends_on_it_unless_it_is_to_run_anyway() -> None:
     conditions = (When(Ref("b"), is_=False),)
-    nodes = [call("b", when=(When(value_of(False)),)), call("c", when=conditions), call("d", when=conditions, policy=Policy(run_if="all_done"))]
+    nodes = [
+        call("b", when=(When(value_of(False)),)),
+        call("c", when=conditions),
+        call("d", when=conditions, policy=Policy(run_if="all_done")),
+    ]
     play = Play(flow(*nodes)).begin()
     assert play.states() == {"b": "skipped", "c": "skipped", "d": "ready"}
 
