@@ -13,19 +13,11 @@ from tidemill.engine.journal import Journal
 from tidemill.errors import Problem
 from tidemill.graph.nodes import Graph
 from tidemill.ports import Commit, EngineRow, EventRow, RunRow, Store
+from tidemill.store.problems import StoreAway
 
 
 class Crash(BaseException):
     """The process of an engine ends here and now."""
-
-
-class StoreAway(Problem):
-    """The store does not answer."""
-
-    code = "store-away"
-
-    def __init__(self) -> None:
-        super().__init__("The store does not answer.", why="A test cut the connection.")
 
 
 class PowerStore:
@@ -89,7 +81,7 @@ class EngineStore:
         if self.dead:
             raise Crash
         if self.away:
-            raise StoreAway
+            raise StoreAway("of the test", "it was cut")
         return getattr(self._disk.store, name)
 
     def _write(self, name: str, *args: Any, **given: Any) -> Any:
@@ -97,7 +89,7 @@ class EngineStore:
         if self.dead or self.crash_after == self.writes:
             raise Crash
         if self.away:
-            raise StoreAway
+            raise StoreAway("of the test", "it was cut")
         done = self._disk.write(name, args, given, durable=durable)
         self.writes += 1
         if self.crash_after is not None and self.crash_after < self.writes:

@@ -10,7 +10,7 @@ from tidemill.errors import Problem
 from tidemill.machine.states import RunState, TaskState
 from tidemill.ports import Commit, EventRow, RunChange, TaskRow
 from tidemill.store.memory import MemoryStore
-from tidemill.testing.faults import StoreAway
+from tidemill.store.problems import StoreAway
 
 
 def row(place: str, state: TaskState) -> TaskRow:
@@ -95,7 +95,7 @@ def test_who_waits_is_told_after_the_commit_in_order_and_durably_where_one_asked
 
 def test_while_the_store_is_away_the_same_batch_is_tried_again_and_nothing_is_given_up() -> None:
     async def main() -> None:
-        disk = Disk(StoreAway(), StoreAway())
+        disk = Disk(StoreAway("x", "y"), StoreAway("x", "y"))
         desk = Desk(disk)
         desk.journal.add(Commit(run="r", epoch=1, events=[entry(1)]), then=lambda: desk.told.append("written"))
         desk.journal.add(Commit(run="r", epoch=1, events=[entry(2)]))
