@@ -27,7 +27,7 @@ def numbers(): return [1, 2, 3]
 @task(retries=2)
 def double(n): return 2 * n
 @task(at_most_once=True)
-def pay(): 
+def pay():
     with open(os.environ["PAID"], "a") as file: file.write("paid\\n")
     return 7
 @task
