@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 from tidemill._version import __version__
 
 if TYPE_CHECKING:
+    from tidemill.authoring.assets.asset import Asset as Asset
+    from tidemill.authoring.assets.asset import asset as asset
+    from tidemill.authoring.assets.observation import Observation as Observation
+    from tidemill.authoring.assets.same import approx as approx
+    from tidemill.authoring.assets.sources import source as source
     from tidemill.authoring.blocks import setup as setup
     from tidemill.authoring.blocks import when as when
     from tidemill.authoring.context import run as run
@@ -29,8 +34,10 @@ if TYPE_CHECKING:
     from tidemill.project.result import RunResult as RunResult
 
 _HOMES = {
+    "Asset": "tidemill.authoring.assets.asset",
     "Backoff": "tidemill.graph.policy",
     "Flow": "tidemill.authoring.flow",
+    "Observation": "tidemill.authoring.assets.observation",
     "Problem": "tidemill.errors",
     "Project": "tidemill.project.project",
     "Resource": "tidemill.authoring.resources.resource",
@@ -39,17 +46,22 @@ _HOMES = {
     "Task": "tidemill.authoring.task",
     "TaskFailed": "tidemill.authoring.dynamic.failures",
     "Timeout": "tidemill.graph.policy",
+    "approx": "tidemill.authoring.assets.same",
+    "asset": "tidemill.authoring.assets.asset",
     "flow": "tidemill.authoring.flow",
     "run": "tidemill.authoring.context",
     "secret": "tidemill.authoring.resources.secret",
     "setup": "tidemill.authoring.blocks",
+    "source": "tidemill.authoring.assets.sources",
     "task": "tidemill.authoring.task",
     "when": "tidemill.authoring.blocks",
 }
 
 __all__ = [
+    "Asset",
     "Backoff",
     "Flow",
+    "Observation",
     "Problem",
     "Project",
     "Resource",
@@ -59,10 +71,13 @@ __all__ = [
     "TaskFailed",
     "Timeout",
     "__version__",
+    "approx",
+    "asset",
     "flow",
     "run",
     "secret",
     "setup",
+    "source",
     "task",
     "when",
 ]

@@ -5,9 +5,10 @@ Knows tasks, flows and the values of `graph/`; runs no task. What is kept, and w
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -30,7 +31,17 @@ if TYPE_CHECKING:
     from tidemill.authoring.resources.resource import Resource
     from tidemill.authoring.task import Task
 
-__all__ = ["Building", "Built", "build"]
+__all__ = ["AssetNames", "Building", "Built", "build"]
+
+
+class AssetNames(Protocol):
+    """What assets stand for in the flow being built."""
+
+    def named(self, name: str, function: Any, /) -> Any:
+        """The asset or source of that name, as `function` would see it, or None."""
+
+    def expr(self, building: Building, thing: Any, /) -> Expr:
+        """What it stands for. Raises its `Problem`."""
 
 
 class Built(msgspec.Struct, kw_only=True):
@@ -54,15 +65,18 @@ def build(
     *,
     keep: Keep | None = None,
     resources: Mapping[str, Resource] | None = None,
+    assets: AssetNames | None = None,
 ) -> Built:
     """The graph of one run of `flow` with these parameters; parameters left out take their defaults.
 
     `keep` stores a value and returns its handle; without it values stay in memory and functions need not be
-    importable. `resources` are those of the project by name; without them each task's module is looked through.
+    importable. `resources` are those of the project by name; without them each task's module is looked through. `assets`
+    says what these stand for; without it they are made in memory.
     Raises the `Problem` that the flow has, and whatever the user's code raises.
     """
     in_memory = InMemory() if keep is None else None
     building = Building(flow, keep or in_memory, ship=keep is not None, resources=resources)  # type: ignore[arg-type]
+    building.assets = assets
     given = flow.signature.bind((), dict(arguments or {}))
     graph = building.run(given)
     return Built(
@@ -83,6 +97,7 @@ class Building:
         self.keep = keep
         self.shipment = Shipment(keep, ship=ship)
         self.wiring = Wiring(resources, flow)
+        self.assets: AssetNames | None = None
         self.drafts: list[Draft] = []
         self.groups: list[GroupDraft] = []
         self.orders: list[ordering.Order] = []
@@ -99,9 +114,11 @@ class Building:
     def run(self, given: Mapping[str, Any]) -> Graph:
         """Call the flow and return its graph."""
         flow = self.flow
-        if missing := flow.signature.missing(given):
+        read = self._read_assets(given)
+        if missing := flow.signature.missing({**given, **read}):
             raise flow.signature.refuse_missing(missing)
-        actual = {**{name: flow.signature.defaults[name] for name in flow.signature.names if name in flow.signature.defaults}, **given}
+        params = {**{name: flow.signature.defaults[name] for name in flow.signature.names if name in flow.signature.defaults}, **given}
+        actual = {**params, **read}
         token = caller.set(self)
         try:
             if flow.dynamic:
@@ -118,11 +135,28 @@ class Building:
             nodes=tuple(draft.node() for draft in self.drafts),
             groups=tuple(group.group() for group in self.groups),
             output=output,
-            params={name: self.keep(value) for name, value in actual.items()},
+            params={name: self.keep(value) for name, value in params.items() if name not in read},
             fail_fast=flow.options.fail_fast,
             max_active=flow.options.max_active,
             timeout=flow.options.timeout,
         )
+
+    def part(self, given: Mapping[str, Any], group: GroupDraft) -> Expr:
+        """Call the flow as a group of a larger graph; what it returns. Its nodes are in `drafts`, its groups in `groups`."""
+        flow = self.flow
+        token = caller.set(self)
+        try:
+            with self.inside(flow, group):
+                if flow.dynamic:
+                    result: Any = self.call_flow(flow, (), given)
+                else:
+                    result = self._body(flow, (), given)
+                    self._hooks(flow, only=tuple(draft.key for draft in self.drafts))
+            output = self.encode(result)
+        finally:
+            caller.reset(token)
+        ordering.settle(self.orders, self.drafts, self.groups)
+        return output
 
     def _body(self, flow: Flow[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if flow in self._stack:
@@ -138,6 +172,16 @@ class Building:
             return flow.function(*args, **kwargs)
         finally:
             self._stack.pop()
+
+    def _read_assets(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of the flow that name assets, and were not given."""
+        flow = self.flow
+        token = caller.set(self)
+        try:
+            found = {name: self.asset(name, flow.function) for name in flow.signature.required if name not in given}
+            return {name: Reference(self, self.current(one), one.result_hint) for name, one in found.items() if one is not None}
+        finally:
+            caller.reset(token)
 
     def _hooks(self, flow: Flow[..., Any], *, only: tuple[str, ...]) -> None:
         roles: list[tuple[Role, Task[..., Any] | None]] = [("on_failure", flow.options.on_failure), ("on_exit", flow.options.on_exit)]
@@ -196,6 +240,25 @@ class Building:
         hint = mapping.result_hint(flow.as_task, names, results)
         return Reference(self, Ref(mapped.key), hint, scope=self.scopes[-1])
 
+    # ------------------------------------------------------------ assets
+
+    def asset(self, name: str, function: Any) -> Any:
+        """The asset or source of that name, or None."""
+        if self.assets is None:
+            if "tidemill.authoring.assets.asset" not in sys.modules:
+                return None  # nobody asked for `asset`, so there is none
+            from tidemill.authoring.assets.current import MadeInMemory  # lazily: it stands on this module
+
+            self.assets = MadeInMemory()
+        return self.assets.named(name, function)
+
+    def current(self, thing: Any) -> Expr:
+        """What an asset or source stands for here. Raises its `Problem`."""
+        if self.assets is None:
+            self.asset("", None)
+        assert self.assets is not None
+        return self.assets.expr(self, thing)
+
     # ------------------------------------------------------------ pieces
 
     def add(
@@ -206,7 +269,9 @@ class Building:
         signature = task.signature
         resources = self.wiring.fill(task, args)
         if missing := [name for name in signature.required if name not in args and name not in resources and name != hook]:
-            raise signature.refuse_missing(missing)
+            args = {**args, **{name: self.current(found) for name in missing if (found := self.asset(name, task.function)) is not None}}
+            if missing := [name for name in missing if name not in args]:
+                raise signature.refuse_missing(missing)
         draft = Draft(
             self.new_key(task.name),
             self.shipment.ref(task),

@@ -26,6 +26,9 @@ def encoded(building: Building, task: Task[..., Any], bound: Mapping[str, Any]) 
         if type(value) is Reference:
             exprs[name] = building.own(value)
             typecheck.require(value, signature.hint(name), task, name)
+        elif getattr(value, "is_asset", False):
+            exprs[name] = building.current(value)
+            typecheck.require(Reference(building, exprs[name], value.result_hint, label=value.name), signature.hint(name), task, name)
         elif not building.wiring.stands_for(task, name, value):
             exprs[name] = expression(building, value)
             typecheck.require_inside(value, signature.hint(name), task, name)
@@ -54,6 +57,8 @@ def expression(building: Building, value: Any) -> Expr:
         return building.own(value)
     if kind is str or kind is int or kind is bool or value is None:
         return building.constant(value)
+    if getattr(value, "is_asset", False):
+        return building.current(value)
     if not contains_reference(value):
         return building.constant(value)
     if kind is Inverted:

@@ -32,19 +32,23 @@ class Origin(Protocol):
 class Reference:
     """The future result of a task, or a part of it. Checkers see the result's own type instead."""
 
-    __slots__ = ("_tm_expr", "_tm_group", "_tm_hint", "_tm_origin", "_tm_scope")
+    __slots__ = ("_tm_expr", "_tm_group", "_tm_hint", "_tm_label", "_tm_origin", "_tm_scope")
 
-    def __init__(self, origin: Origin, expr: Expr, hint: Any = UNKNOWN, *, scope: str = "", group: str = "") -> None:
+    def __init__(self, origin: Origin, expr: Expr, hint: Any = UNKNOWN, *, scope: str = "", group: str = "", label: str = "") -> None:
         self._tm_origin = origin
         self._tm_expr = expr
         self._tm_hint = hint
         self._tm_scope = scope  # the innermost mapped group it belongs to
+        self._tm_label = label  # of an asset: its name
         self._tm_group = group  # of the result of a flow inside a flow: its group
 
     # ------------------------------------------------------------ parts
 
     def _tm_part(self, step: PathStep, hint: Any) -> Reference:
         expr = self._tm_expr
+        if self._tm_label and not isinstance(expr, (Ref, Item)):
+            what = f"The flow takes a part of the asset {self._tm_label!r}."
+            raise self._tm_refuse(what, "Pass it on whole, and take the part in a task.")
         if not isinstance(expr, (Ref, Item)):
             raise self._tm_refuse("This flow returned nothing, so it has no parts.", "Let the inner flow return what is needed.")
         if isinstance(expr, Ref):
@@ -145,6 +149,8 @@ class Reference:
     @property
     def _tm_name(self) -> str:
         expr = self._tm_expr
+        if self._tm_label:
+            return self._tm_label
         if isinstance(expr, Ref):
             return expr.node + "".join(f"[{step!r}]" if kind == "item" else f".{step}" for kind, step in expr.path)
         return f"{expr.group}:{expr.name}" if isinstance(expr, Item) else self._tm_group
@@ -215,7 +221,7 @@ class Inverted:
 def contains_reference(value: Any) -> bool:
     """Whether a reference is in `value` or, at any depth, in its lists, tuples, sets and dicts."""
     kind = type(value)
-    if kind is Reference or kind is Inverted:
+    if kind is Reference or kind is Inverted or getattr(kind, "is_asset", False):
         return True
     if kind is dict:
         return any(contains_reference(inner) for pair in value.items() for inner in pair)

@@ -11,12 +11,12 @@ import decimal
 import enum
 import json
 import types
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
 from tidemill.authoring.problems import BadDefinition
 from tidemill.authoring.types.shapes import readable
-from tidemill.authoring.types.signatures import UNKNOWN
+from tidemill.authoring.types.signatures import UNKNOWN, Signature
 from tidemill.errors import Problem, nearest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tidemill.authoring.flow import Flow
     from tidemill.authoring.masking import Masker
 
-__all__ = ["BadParameter", "schema", "validate"]
+__all__ = ["BadParameter", "schema", "typed", "validate"]
 
 
 class BadParameter(Problem):
@@ -34,12 +34,17 @@ class BadParameter(Problem):
     code = "bad-parameter"
 
 
-def schema(flow: Flow[..., Any]) -> dict[str, Any]:
-    """The JSON Schema of the flow's parameters: an object, in the order of the signature, with defaults. Raises `BadDefinition`."""
+def schema(flow: Flow[..., Any], *, filled: Container[str] = ()) -> dict[str, Any]:
+    """The JSON Schema of the flow's parameters: an object, in the order of the signature, with defaults.
+
+    Required ones in `filled` are assets, which nobody types in. Raises `BadDefinition`.
+    """
     import pydantic  # lazily: 50 ms that only forms and runs need
 
     fields: dict[str, Any] = {}
     for name in flow.signature.names:
+        if name in filled and name in flow.signature.required:
+            continue
         hint = flow.signature.hint(name)
         default = flow.signature.defaults.get(name, ...)
         fields[name] = (Any if hint is UNKNOWN else hint, default)
@@ -61,8 +66,12 @@ def schema(flow: Flow[..., Any]) -> dict[str, Any]:
     return found
 
 
-def validate(flow: Flow[..., Any], raw: Mapping[str, object], *, masker: Masker | None = None) -> dict[str, object]:
+def validate(
+    flow: Flow[..., Any], raw: Mapping[str, object], *, masker: Masker | None = None, filled: Container[str] = ()
+) -> dict[str, object]:
     """`raw` (JSON values, text from a command line, or real values) as the flow's types. Defaults are left to the flow.
+
+    Parameters in `filled` may be left out: they are assets.
 
     Raises `BadParameter`, naming parameter, expected type and value; known secrets are masked in it.
     """
@@ -73,17 +82,30 @@ def validate(flow: Flow[..., Any], raw: Mapping[str, object], *, masker: Masker 
             known = ", ".join(signature.names) or "none"
             mend = f"Did you mean {guess!r}?" if guess else ""
             raise BadParameter(f"The flow {flow.name!r} has no parameter {name!r}.", why=f"It has: {known}.", mend=mend)
-    if missing := signature.missing(raw):
+    if missing := [name for name in signature.missing(raw) if name not in filled]:
         listed = ", ".join(f"{name} ({readable(signature.hint(name))})" for name in missing)
         example = " ".join(f"--{name} …" for name in missing)
         raise BadParameter(
             f"The flow {flow.name!r} needs {'a value' if len(missing) == 1 else 'values'} for {listed}.",
             mend=f"Give {'it' if len(missing) == 1 else 'them'}: tidemill run {flow.name} {example}",
         )
-    return {name: _typed(flow, name, value, masker) for name, value in raw.items()}
+    return {name: typed(flow, name, value, masker) for name, value in raw.items()}
 
 
-def _typed(flow: Flow[..., Any], name: str, value: object, masker: Masker | None) -> object:
+class Parametric(Protocol):
+    """A flow or an asset, as far as its parameters go."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its parameters."""
+
+
+def typed(flow: Parametric, name: str, value: object, masker: Masker | None) -> object:
+    """One raw value as the type that a flow or asset declares for its parameter `name`. Raises `BadParameter`."""
     hint = flow.signature.hint(name)
     if hint is UNKNOWN:
         return value
@@ -146,11 +168,11 @@ def _structured(hint: Any) -> bool:
     return not any(isinstance(arm, type) and issubclass(arm, plain) for arm in _arms(hint))
 
 
-def _bad(flow: Flow[..., Any], name: str, hint: Any, value: object, error: pydantic.ValidationError, masker: Masker | None) -> BadParameter:
+def _bad(flow: Parametric, name: str, hint: Any, value: object, error: pydantic.ValidationError, masker: Masker | None) -> BadParameter:
     first = error.errors(include_url=False)[0]
     place = "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in first["loc"] if not _is_arm(step))
     shown = repr(value) if len(repr(value)) <= 200 else repr(value)[:200] + "…"
-    words = f"The parameter {name!r} of the flow {flow.name!r} takes {readable(hint)}, and was given {shown}."
+    words = f"The parameter {name!r} of the {getattr(flow, 'noun', 'flow')} {flow.name!r} takes {readable(hint)}, and was given {shown}."
     why = f"{name}{place}: {first['msg']}." if place else f"{first['msg']}."
     if masker is not None:
         words, why = masker.text(words), masker.text(why)

@@ -1,4 +1,4 @@
-"""What some modules define: flows, tasks and resources by name, as data for lists, forms and wiring.
+"""What some modules define: assets, flows, tasks and resources by name, as data for lists, forms and wiring.
 
 Reads modules that are imported already; imports none, and computes schemas and fingerprints only when asked.
 """
@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from tidemill.authoring.assets.asset import Asset
+from tidemill.authoring.assets.sources import Source
+from tidemill.authoring.assets.wiring import place_of_asset
 from tidemill.authoring.flow import Flow
 from tidemill.authoring.places import place_of
 from tidemill.authoring.problems import DuplicateName
@@ -71,6 +74,14 @@ class Definitions(msgspec.Struct, kw_only=True):
     flow_objects: dict[str, Any]  # by name
     task_objects: dict[str, Any]  # by "module:qualname"
     resource_objects: dict[str, Any]  # by name
+    asset_objects: dict[str, Any] = {}  # assets, their outputs, and sources, by name
+
+    def asset(self, name: str) -> Any:
+        """The asset, output or source of that name. Raises `Unknown`."""
+        found = self.asset_objects.get(name)
+        if found is None:
+            raise Unknown("asset", name, known=self.asset_objects, see="tidemill ls")
+        return found
 
     def flow(self, name: str | None = None) -> Flow[..., Any]:
         """The flow of that name, or of that "module:qualname"; None: the only one. Raises `Unknown` or `BadSetting`."""
@@ -92,21 +103,24 @@ class Definitions(msgspec.Struct, kw_only=True):
         """The JSON Schema of a flow's parameters. Raises `Unknown` or `BadDefinition`."""
         from tidemill.authoring.definitions.params import schema  # lazily: it needs pydantic
 
-        return schema(self.flow(flow))
+        return schema(self.flow(flow), filled=self.asset_objects)
 
 
 def scan(modules: Iterable[ModuleType]) -> Definitions:
     """Everything that `modules` hold at their top level. Imported names count once, where they were defined.
 
-    Raises `DuplicateName` for two flows, or two resources, of one name, and for a resource named like a flow.
+    Raises `DuplicateName` for two flows, resources or assets of one name, and for any of them named like another.
     """
     flows: dict[str, Flow[..., Any]] = {}
     tasks: dict[str, Task[..., Any]] = {}
     resources: dict[str, tuple[Any, str]] = {}
+    assets: dict[str, Any] = {}
     module = sys.modules.get("tidemill.authoring.resources.resource")
     kind: type | None = module.Resource if module else None
     for name, value, where in _members(modules):
-        if isinstance(value, Flow):
+        if isinstance(value, (Asset, Source)):
+            _take_asset(assets, name, value)
+        elif isinstance(value, Flow):
             known = flows.setdefault(value.name, value)
             if known.function is not value.function:
                 raise DuplicateName("flow", value.name, first=place_of(known.function), second=place_of(value.function))
@@ -116,10 +130,7 @@ def scan(modules: Iterable[ModuleType]) -> Definitions:
             resource, first = resources.setdefault(name, (value, where))
             if resource is not value:
                 raise DuplicateName("resource", name, first=first, second=where)
-    if both := flows.keys() & resources.keys():
-        name = min(both)
-        flow_place = place_of(flows[name].function)
-        raise DuplicateName("definition", name, first=f"{flow_place} (a flow)", second=f"{resources[name][1]} (a resource)")
+    _refuse_shared(flows, resources, assets)
     return Definitions(
         flows=[_flow(flow) for _name, flow in sorted(flows.items())],
         tasks=[_task(task) for _name, task in sorted(tasks.items())],
@@ -127,7 +138,31 @@ def scan(modules: Iterable[ModuleType]) -> Definitions:
         flow_objects=dict(sorted(flows.items())),
         task_objects=dict(sorted(tasks.items())),
         resource_objects={name: value for name, (value, _where) in sorted(resources.items())},
+        asset_objects=dict(sorted(assets.items())),
     )
+
+
+def _take_asset(assets: dict[str, Any], variable: str, value: Any) -> None:
+    if isinstance(value, Source):
+        value.named(variable, variable=variable)
+    for one in (value, *(value.outputs.values() if isinstance(value, Asset) else ())):
+        known = assets.setdefault(one.name, one)
+        if known is not one:
+            raise DuplicateName("asset", one.name, first=place_of_asset(known), second=place_of_asset(one))
+
+
+def _refuse_shared(flows: dict[str, Any], resources: dict[str, tuple[Any, str]], assets: dict[str, Any]) -> None:
+    """A name leads to one thing: an asset, a flow or a resource."""
+    tables = (
+        ("a flow", {name: place_of(flow.function) for name, flow in flows.items()}),
+        ("a resource", {name: where for name, (_, where) in resources.items()}),
+        ("an asset", dict.fromkeys(assets, "")),
+    )
+    for index, (word, table) in enumerate(tables):
+        for other_word, other in tables[index + 1 :]:
+            for name in sorted(table.keys() & other.keys()):
+                first, second = (places[name] or place_of_asset(assets[name]) for places in (table, other))
+                raise DuplicateName("definition", name, first=f"{first} ({word})", second=f"{second} ({other_word})")
 
 
 def _members(modules: Iterable[ModuleType]) -> Iterator[tuple[str, Any, str]]:
