@@ -47,6 +47,7 @@ class RefRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     place: str = ""
     because: str = ""
     before: str = ""  # the version that was shown until then
+    seq: int = 0  # of a move in the history: its place there; given by the store
 
 
 class Environment(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -6,7 +6,7 @@ The log is read twice over: by the run machine, which refuses illegal moves, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,6 +39,18 @@ def audit_run(
         yield _broken("run-differs-from-log", run.id, f"its row says {run.state}, and its log {machine.state}")
     for task in tasks:
         yield from _of_task(run, task, machine)
+
+
+def ref_without(what: Literal["memo", "move"], environment: str, asset: str, partition: str) -> Violation:
+    """A pointer of which it is not known what its version was computed from, or when it was moved."""
+    missing = "nothing is remembered of what that was computed from" if what == "memo" else "its history does not say so"
+    name = f"{asset} [{partition}]" if partition else asset
+    return Violation(rule=f"ref-without-{what}", detail=f"environment {environment}: {name} shows a version, and {missing}")
+
+
+def without_parent(environment: str, parent: str) -> Violation:
+    """An environment that stands on one that is not there."""
+    return Violation(rule="environment-without-parent", detail=f"environment {environment}: it stands on {parent}, which is not there")
 
 
 def _broken(rule: str, run: str, detail: str) -> Violation:

@@ -27,13 +27,33 @@ def text(value: str) -> str:
 
 
 def to_json(value: object) -> str:
-    """JSON as text."""
-    return to_bytes(value).decode()
+    """JSON as text. Half of a surrogate pair in it, which no file can hold, becomes "?"."""
+    try:
+        return to_bytes(value).decode()
+    except UnicodeEncodeError:
+        return to_bytes(_whole(msgspec.to_builtins(value))).decode()
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def some_json(value: object | None) -> str | None:
     """JSON of what is there. None stays None, and costs nothing."""
-    return None if value is None else to_bytes(value).decode()
+    return None if value is None else to_json(value)
+
+
+def sound(value: T) -> T:
+    """The value as it comes back from `to_json`: itself, unless half of a surrogate pair is in it."""
+    try:
+        to_bytes(value)
+    except UnicodeEncodeError:
+        return msgspec.json.decode(to_json(value), type=type(value))
+    return value
 
 
 def _some(decode: Callable[[str], T]) -> Callable[[str | None], T | None]:

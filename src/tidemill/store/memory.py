@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 import msgspec
 
 from tidemill.errors import Unknown
+from tidemill.graph.assets import Environment, RefRow
 from tidemill.graph.nodes import Graph
 from tidemill.machine.states import RUN_ENDS, RunState, TaskState
 from tidemill.ports import (
@@ -32,7 +34,8 @@ from tidemill.ports import (
 )
 from tidemill.store.audit import audit_run
 from tidemill.store.chain import START, Head, extend, verified
-from tidemill.store.encoding import encoded_graph, text
+from tidemill.store.encoding import encoded_graph, sound, text
+from tidemill.store.memory_assets import MemoryAssets
 from tidemill.store.pages import after_run, after_task
 from tidemill.store.problems import OutOfStep
 
@@ -63,7 +66,7 @@ class MemoryStore:
         self._log: list[EventRow] = []
         self._seq = 0
         self._memos: dict[str, MemoRow] = {}
-        self._refs: dict[str, dict[str, str]] = {}
+        self._assets = MemoryAssets()
         self._engines: dict[str, EngineRow] = {}
 
     def create_run(self, run: RunRow, graph: Graph, events: Sequence[EventRow] = ()) -> RunRow:
@@ -118,16 +121,18 @@ class MemoryStore:
             return False
         self._append(of, extend(of.head, commit.run, commit.events).rows)
         for task in commit.tasks:
-            of.tasks[task.place, task.unit] = _copy(task, name=text(task.name), because=text(task.because))
+            output, failure = task.output and sound(task.output), task.failure and sound(task.failure)
+            of.tasks[task.place, task.unit] = _copy(task, name=text(task.name), because=text(task.because), output=output, failure=failure)
         for attempt in commit.attempts:
-            of.attempts[attempt.place, attempt.unit, attempt.attempt] = _copy(attempt)
+            of.attempts[attempt.place, attempt.unit, attempt.attempt] = _copy(attempt, failure=attempt.failure and sound(attempt.failure))
         for note in commit.notes:
             slot = 0.0 if note.kind == "progress" else note.at
             value = text(note.value) if isinstance(note.value, str) else note.value
             key = (note.place, note.unit, note.attempt, note.kind, note.name, slot)
-            of.notes[key] = _copy(note, name=text(note.name), value=value)
+            of.notes[key] = _copy(note, name=text(note.name), value=value, handle=note.handle and sound(note.handle))
         for memo in commit.memos:
-            self._memos[memo.key] = _copy(memo, parts=dict(memo.parts))
+            self._memos[memo.key] = _copy(memo, handle=sound(memo.handle), parts=sound(dict(memo.parts)))
+        self._assets.move(commit.refs)
         if commit.change is not None:
             given = {name: getattr(commit.change, name) for name in commit.change.__struct_fields__}
             of.run = _clean_run(_copy(of.run, **{name: value for name, value in given.items() if value is not msgspec.UNSET}))
@@ -263,23 +268,51 @@ class MemoryStore:
     def recall(self, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:
         with self._mutex:
             found = [self._memos[key] for key in keys if key in self._memos]
-        return {memo.key: _copy(memo, parts=dict(memo.parts)) for memo in found if memo.expires_at is None or memo.expires_at > now}
+        return {memo.key: _memo(memo) for memo in found if memo.expires_at is None or memo.expires_at > now}
 
-    def set_refs(self, environment: str, refs: Mapping[str, str], *, run: str, now: float) -> None:  # noqa: ARG002 - nobody asks for them
+    def memos(self, keys: Sequence[str]) -> dict[str, MemoRow]:
         with self._mutex:
-            self._refs.setdefault(environment, {}).update(refs)
+            return {key: _memo(self._memos[key]) for key in keys if key in self._memos}
 
-    def refs(self, environment: str) -> dict[str, str]:
+    def asset_history(self, assets: Sequence[str], *, last: int = 20) -> dict[str, tuple[float, ...]]:
+        found: dict[str, list[tuple[float, float]]] = {asset: [] for asset in assets}
         with self._mutex:
-            return dict(sorted(self._refs.get(environment, {}).items()))
+            for memo in self._memos.values():
+                if memo.node in found:
+                    found[memo.node].append((memo.at, memo.seconds))
+        newest = {asset: sorted(times, key=lambda time: -time[0])[: max(0, last)] for asset, times in found.items()}
+        return {asset: tuple(seconds for _, seconds in times) for asset, times in newest.items() if times}
+
+    def publish(self, refs: Sequence[RefRow], *, expected: Mapping[tuple[str, str], str] | None = None) -> list[RefRow]:
+        with self._mutex:
+            return self._assets.publish(refs, expected)
+
+    def refs(self, environment: str, assets: Collection[str] | None = None) -> list[RefRow]:
+        with self._mutex:
+            return self._assets.shown(environment, assets)
+
+    def versions(self, asset: str, page: Page, *, environment: str | None = None, partition: str | None = None) -> list[RefRow]:
+        with self._mutex:
+            return self._assets.history(asset, page, environment, partition)
+
+    def environments(self) -> list[Environment]:
+        with self._mutex:
+            return self._assets.environments()
+
+    def create_environment(self, environment: Environment) -> Environment:
+        with self._mutex:
+            return self._assets.create(environment)
+
+    def drop_environment(self, name: str) -> None:
+        with self._mutex:
+            self._assets.drop(name)
 
     def live(self) -> Iterator[str]:
         with self._mutex:
             kept = [self._graphs, self._memos, [(of.run, list(of.tasks.values()), list(of.notes.values())) for of in self._of.values()]]
             told = [*(msgspec.json.encode(value) for value in kept), *(entry.body for entry in self._log)]
-            shown = [version for refs in self._refs.values() for version in refs.values()]
-        named = (digest.decode() for text in told for digest in _DIGEST.findall(text))
-        yield from dict.fromkeys([*named, *shown])
+            told += [msgspec.json.encode(ref.handle) for ref in self._assets.kept()]
+        yield from dict.fromkeys(digest.decode() for text in told for digest in _DIGEST.findall(text))
 
     def forget(self, *, ended_before: float, keep_per_flow: int) -> list[str]:
         kept = Counter[str]()
@@ -296,11 +329,15 @@ class MemoryStore:
             self._log = [entry for entry in self._log if entry.run not in ids]
             used = {of.run.graph for of in self._of.values()}
             self._graphs = {digest: graph for digest, graph in self._graphs.items() if digest in used}
+            needed = {ref.key for ref in self._assets.kept()}
+            over = [memo.key for memo in self._memos.values() if memo.expires_at is not None and memo.expires_at < ended_before]
+            for key in set(over) - needed:
+                del self._memos[key]
         return [run.id for run in sorted(gone, key=lambda run: (run.ended_at or 0.0, run.id))]
 
     def audit(self, *, now: float) -> list[Violation]:
         with self._mutex:
-            found: list[Violation] = []
+            found = self._assets.audit(self._memos)
             for of in self._of.values():
                 graph = self._graphs.get(of.run.graph)
                 found += audit_run(of.run, graph, of.head, tasks=list(of.tasks.values()), events=of.events, now=now)
@@ -321,7 +358,12 @@ def _run(run: RunRow) -> RunRow:
 def _clean_run(run: RunRow) -> RunRow:
     cancel = None if run.cancel is None else text(run.cancel)
     cleaned = {name: text(getattr(run, name)) for name in ("because", "origin", "environment", "project")}
-    return _copy(_run(run), cancel=cancel, **cleaned)
+    told: dict[str, Any] = {name: sound(getattr(run, name)) for name in ("params", "counts", "output", "failure")}
+    return _copy(run, cancel=cancel, **cleaned, **{name: dict(value) if isinstance(value, dict) else value for name, value in told.items()})
+
+
+def _memo(memo: MemoRow) -> MemoRow:
+    return _copy(memo, parts=dict(memo.parts))
 
 
 def _is_free(run: RunRow, now: float) -> bool:

@@ -7,14 +7,17 @@ from typing import Any
 import msgspec
 
 from tidemill.errors import BadSetting
+from tidemill.graph.assets import RefRow
 from tidemill.ports import RunRow, TaskRow
 
-__all__ = ["after_run", "after_task", "page_key"]
+__all__ = ["after_run", "after_task", "after_version", "page_key"]
 
 
-def page_key(last: RunRow | TaskRow) -> str:
-    """What `Page.after` is for the page that follows this row."""
-    place = (last.created_at, last.id) if isinstance(last, RunRow) else (last.place, last.unit)
+def page_key(last: RunRow | TaskRow | RefRow) -> str:
+    """What `Page.after` is for the page that follows this row. Of a `RefRow`: one that `versions` gave."""
+    place: object = (last.seq,) if isinstance(last, RefRow) else ()
+    if isinstance(last, RunRow | TaskRow):
+        place = (last.created_at, last.id) if isinstance(last, RunRow) else (last.place, last.unit)
     return msgspec.json.encode(place).decode()
 
 
@@ -26,6 +29,11 @@ def after_run(key: str) -> tuple[float, str]:
 def after_task(key: str) -> tuple[str, int]:
     """The place and unit in such a key. Raises `BadSetting`."""
     return _read(key, tuple[str, int])  # type: ignore[no-any-return]
+
+
+def after_version(key: str) -> int:
+    """The place in the history in such a key. Raises `BadSetting`."""
+    return _read(key, tuple[int])[0]  # type: ignore[no-any-return]
 
 
 def _read(key: str, type_: Any) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tidemill.errors import Corrupt, Problem
 
 __all__ = [
     "DriverMissing",
+    "EnvironmentNeeded",
+    "EnvironmentTaken",
     "Foreign",
     "InUse",
     "LostWrites",
+    "Moved",
     "OutOfStep",
     "SchemaNewer",
     "SchemaOlder",
@@ -195,4 +200,59 @@ class LostWrites(Problem):
             f"{where} has lost the last {had - has} entries of its log.",
             why=f"Entry {had} was stored durably, and the last one there now is {has}: the file, or its -wal file, was cut or replaced.",
             mend=f"Restore the database from a backup. To go on with what is left, delete {lock}.",
+        )
+
+
+class Moved(Problem):
+    """What an environment shows is not what it was when the change was decided. No pointer was moved."""
+
+    code = "refs-moved"
+
+    def __init__(self, environment: str, wrong: Sequence[tuple[str, str, str, str]]) -> None:
+        """`wrong`: asset, partition, the version that was expected, the one that is shown ("": none)."""
+        told = [f"{_named(asset, part)} shows {_short(found)}, not {_short(thought)}" for asset, part, thought, found in wrong]
+        more = f"; and {len(told) - 8} more" if len(told) > 8 else ""
+        super().__init__(
+            f"Nothing was published: {len(wrong)} of the assets of {environment!r} changed in the meantime.",
+            why=f"{'; '.join(told[:8])}{more}.",
+            mend="Look at what is shown now, and if you still want the change, ask for it again.",
+        )
+        self.wrong = tuple(wrong)
+
+
+def _named(asset: str, partition: str) -> str:
+    return f"{asset} [{partition}]" if partition else asset
+
+
+def _short(version: str) -> str:
+    return version[:12] if version else "nothing"
+
+
+class EnvironmentTaken(Problem):
+    """An environment of that name stands on another parent."""
+
+    code = "environment-taken"
+
+    def __init__(self, name: str, *, parent: str, asked: str) -> None:
+        def on(it: str) -> str:
+            return f"stands on {it!r}" if it else "stands on none"
+
+        super().__init__(
+            f"There is an environment {name!r} already, and it {on(parent)}.",
+            why=f"It was to be made so that it {on(asked)}. What it stands on is never changed, since all that it shows would change.",
+            mend="Take another name, or drop the one that is there first.",
+        )
+
+
+class EnvironmentNeeded(Problem):
+    """An environment that must stay."""
+
+    code = "environment-needed"
+
+    def __init__(self, name: str, *, children: Sequence[str] = ()) -> None:
+        names = ", ".join(children[:8]) + (" …" if len(children) > 8 else "")
+        super().__init__(
+            f"The environment {name!r} cannot be dropped.",
+            why=f"These stand on it, and show what it shows: {names}." if children else "It is always there.",
+            mend="Drop those first." if children else "",
         )

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tidemill.engine.journal import Journal
 from tidemill.errors import Problem
+from tidemill.graph.assets import Environment, RefRow
 from tidemill.graph.nodes import Graph
 from tidemill.ports import Commit, EngineRow, EventRow, RunRow, Store
 from tidemill.store.problems import StoreAway
@@ -75,6 +76,15 @@ class EngineStore:
 
     def create_run(self, run: RunRow, graph: Graph, events: Sequence[EventRow] = ()) -> RunRow:
         return self._disk.write("create_run", (run, graph, list(events)), {}, durable=True)  # type: ignore[no-any-return]
+
+    def publish(self, refs: Sequence[RefRow], *, expected: Mapping[tuple[str, str], str] | None = None) -> list[RefRow]:
+        return self._write("publish", list(refs), expected=expected)  # type: ignore[no-any-return]
+
+    def create_environment(self, environment: Environment) -> Environment:
+        return self._write("create_environment", environment)  # type: ignore[no-any-return]
+
+    def drop_environment(self, name: str) -> None:
+        self._write("drop_environment", name)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else only reads."""

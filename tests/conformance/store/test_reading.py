@@ -168,15 +168,6 @@ def test_a_remembered_result_is_recalled_until_it_expires_and_the_last_one_count
     assert set(store.recall([f"k{n}" for n in range(2500)] + ["a"], now=1.0)) == {"a"}
 
 
-def test_refs_move_together_and_environments_are_apart(store: Store) -> None:
-    store.set_refs("prod", {"b": "v1", "a": "v1"}, run="r1", now=1.0)
-    store.set_refs("prod", {"b": "v2", "c": "v2"}, run="r2", now=2.0)
-    store.set_refs("dev", {"a": "other"}, run="r3", now=3.0)
-    store.set_refs("dev", {}, run="r3", now=3.0)
-    assert store.refs("prod") == {"a": "v1", "b": "v2", "c": "v2"}
-    assert (store.refs("dev"), store.refs("none")) == ({"a": "other"}, {})
-
-
 def test_every_value_that_a_row_names_is_alive_once(store: Store) -> None:
     code = handle("code")
     graph = Graph(flow="f", nodes=(Node(key="a", task=TaskRef("m", "a", code=code), args={"x": Constant(handle("constant"))}),))
@@ -192,10 +183,9 @@ def test_every_value_that_a_row_names_is_alive_once(store: Store) -> None:
         change=RunChange(output=Constant(handle("output"))),
     )
     store.commit([commit], durable=False)
-    store.set_refs("prod", {"table": "f" * 64}, run="r1", now=1.0)
     named = ("code", "constant", "event", "note", "memo", "output", *(f"out{n}" for n in range(700)))
     alive = list(store.live())
-    assert sorted(alive) == sorted(["f" * 64, *(handle(text).digest for text in named)])
+    assert sorted(alive) == sorted(handle(text).digest for text in named)
 
 
 def test_old_runs_are_forgotten_with_all_that_is_theirs_but_the_newest_of_each_flow_stay(store: Store) -> None:

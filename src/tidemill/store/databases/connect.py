@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Dialect, Executable, Select, Table, bindparam, column, select
+from sqlalchemy import Dialect, Executable, Select, Table, Text, bindparam, column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -128,4 +128,4 @@ def _each_in_postgres(element: Any, compiler: Any, **told: Any) -> str:
 
 def each_text(name: str) -> Select[Any]:
     """The texts in the value `name`, which is a JSON list: `column.in_(each_text("ids"))` is one statement for any number."""
-    return select(_Each(bindparam(name)).table_valued(column("value")).c.value)
+    return select(_Each(bindparam(name)).table_valued(column("value", Text)).c.value)

@@ -237,7 +237,7 @@ class PostgresDatabase:
         """The statement for many rows, and whether it takes them all as one JSON text."""
         found = self._bulk.get(id(bulk))
         if found is None:
-            whole = bulk.replace and not any(isinstance(column.type, LargeBinary) for column in bulk.table.columns)
+            whole = not any(isinstance(column.type, LargeBinary) for column in bulk.table.columns)
             statement = _from_json(bulk) if whole else insert(bulk.table).values(dict.fromkeys(bulk.columns))
             found = self._bulk[id(bulk)] = (bulk, self._compile.compile(statement).sql, whole)
         return found[1:]
@@ -276,10 +276,10 @@ class PostgresSession:
                 self._connection.execute(sql, row)
             return
         names = bulk.columns
-        places = [names.index(key) for key in bulk.keys]
-        # One statement may not touch a row twice: the last one counts.
-        last = {tuple([row[place] for place in places]): row for row in rows}
-        unique = list(last.values())
+        unique = list(rows)
+        if bulk.replace:  # one statement may not touch a row twice: the last one counts
+            places = [names.index(key) for key in bulk.keys]
+            unique = list({tuple([row[place] for place in places]): row for row in rows}.values())
         for start in range(0, len(unique), ROWS_AT_ONCE):
             told = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in unique[start : start + ROWS_AT_ONCE]])
             self._connection.execute(sql, (told.decode(),))
@@ -290,11 +290,13 @@ class PostgresSession:
 
 
 def _from_json(bulk: Bulk) -> Executable:
-    """Insert or replace the rows of one JSON text: the server reads it faster than it takes so many values one by one."""
+    """Insert (or replace) the rows of one JSON text: the server reads it faster than it takes so many values one by one."""
     columns = [bulk.table.c[name] for name in bulk.columns]
     kinds = [column(c.name, Text() if isinstance(c.type, Text) else c.type) for c in columns]
     told = func.json_to_recordset(cast(bindparam("rows"), JSON)).table_valued(*kinds).render_derived(with_types=True)
     statement = insert(bulk.table).from_select(list(bulk.columns), select(*[told.c[name] for name in bulk.columns]))
+    if not bulk.replace:
+        return statement
     changed = {name: statement.excluded[name] for name in bulk.columns if name not in bulk.keys}
     return statement.on_conflict_do_update(index_elements=list(bulk.keys), set_=changed)
 

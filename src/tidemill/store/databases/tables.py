@@ -6,6 +6,8 @@ Text is ordered by code point everywhere (collation "C"), so that a page ends at
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -164,15 +166,45 @@ memos = Table(
     Column("expires_at", Double),
     sqlite_with_rowid=False,
 )
+Index("memos_of_node", memos.c.node, memos.c.at, memos.c.seconds)
+
+
+def _move() -> list[Column[Any]]:
+    """What is said of a version that a pointer was moved to."""
+    texts = [_text(name) for name in ("run", "place", "because", "before")]
+    return [_text("version"), _text("key"), _text("handle"), Column("at", Double, nullable=False), *texts]  # handle: JSON
+
 
 refs = Table(
     "refs",
     metadata,
     _text("environment", primary_key=True),
+    _text("asset", primary_key=True),
+    _text("partition", primary_key=True),
+    *_move(),
+    sqlite_with_rowid=False,
+)
+
+publications = Table(
+    "publications",  # every move of a pointer; never changed, never deleted
+    metadata,
+    Column("seq", _Long, Identity(), primary_key=True),
+    _text("environment"),
+    _text("asset"),
+    _text("partition"),
+    *_move(),
+)
+# The environment stands last: a history is walked newest first, and what is not asked for is passed over in the index.
+Index("publications_of_asset", publications.c.asset, publications.c.seq, publications.c.environment)
+Index("publications_of_part", publications.c.asset, publications.c.partition, publications.c.seq, publications.c.environment)
+
+environments = Table(
+    "environments",
+    metadata,
     _text("name", primary_key=True),
-    _text("version"),
-    _text("run"),
-    Column("at", Double, nullable=False),
+    _text("parent"),
+    Column("created_at", Double, nullable=False),
+    Column("protected", Integer, nullable=False),  # 0 or 1
     sqlite_with_rowid=False,
 )
 

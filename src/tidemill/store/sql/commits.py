@@ -16,7 +16,7 @@ from tidemill.store.chain import Chained, Head, extend
 from tidemill.store.databases.connect import Session
 from tidemill.store.databases.tables import runs as table
 from tidemill.store.problems import OutOfStep
-from tidemill.store.sql import memo, runs, tasks
+from tidemill.store.sql import memo, refs, runs, tasks
 from tidemill.store.sql.events import EVENTS, OF_RUN
 
 _END = select(table.c.epoch, table.c.n, table.c.chain).where(table.c.id == bindparam("run"))
@@ -117,6 +117,8 @@ def _put(session: Session, good: list[Commit], entries: list[tuple[Any, ...]]) -
     if rows := [memo.values(row) for commit in good for row in commit.memos]:
         # In the order of keys, so that two engines wait for each other instead of locking each other out.
         session.put(memo.MEMOS, sorted(rows, key=lambda row: row[0]))
+    if moved := [ref for commit in good for ref in commit.refs]:
+        refs.move(session, moved)
     if entries:
         session.in_order()
         session.put(EVENTS, entries)

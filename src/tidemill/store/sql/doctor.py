@@ -10,14 +10,15 @@ from sqlalchemy import bindparam, func, select
 from tidemill.errors import Unknown
 from tidemill.graph.nodes import Graph
 from tidemill.ports import EventRow, TaskRow, Violation
-from tidemill.store.audit import audit_run
+from tidemill.store.audit import audit_run, ref_without, without_parent
 from tidemill.store.chain import Head
-from tidemill.store.databases.connect import Database
+from tidemill.store.databases.connect import Database, Session
 from tidemill.store.databases.tables import attempts as attempts_table
+from tidemill.store.databases.tables import environments, graphs, memos, notes, publications, refs
 from tidemill.store.databases.tables import events as events_table
-from tidemill.store.databases.tables import graphs, notes
 from tidemill.store.databases.tables import runs as table
 from tidemill.store.databases.tables import tasks as tasks_table
+from tidemill.store.pointers import DEFAULT
 from tidemill.store.sql import events, runs, tasks
 
 PAGE = 1000
@@ -29,6 +30,21 @@ _ORPHANS = {
     child.name: select(child.c.run).where(child.c.run.not_in(select(table.c.id))).distinct().limit(PAGE)
     for child in (tasks_table, attempts_table, notes, events_table)
 }
+_R, _P = refs.c, publications.c
+_of_it = [getattr(_P, name) == getattr(_R, name) for name in ("asset", "partition", "environment", "version", "key")]
+_NO_MOVE = select(_R.environment, _R.asset, _R.partition).where(~select(_P.seq).where(*_of_it).exists()).limit(PAGE)
+_NO_MEMO = (
+    select(_R.environment, _R.asset, _R.partition)
+    .where(_R.key != bindparam("none"), ~select(memos.c.key).where(memos.c.key == _R.key).exists())
+    .limit(PAGE)
+)
+_parents = environments.alias()
+_NO_PARENT = (
+    select(environments.c.name, environments.c.parent)
+    .where(environments.c.parent.not_in([bindparam("none"), bindparam("default")]))
+    .where(~select(_parents.c.name).where(_parents.c.name == environments.c.parent).exists())
+    .limit(PAGE)
+)
 _TASKS = (
     select(tasks_table)
     .where(tasks_table.c.run == bindparam("run"), tasks_table.c.place >= bindparam("place"))
@@ -48,6 +64,7 @@ def audit(database: Database, *, now: float) -> list[Violation]:
     for name, orphans in _ORPHANS.items():
         for (run,) in database.read(lambda session, s=orphans: session.rows(s)):  # type: ignore[misc]
             found.append(Violation(rule="row-without-run", detail=f"run {run}: it is not there, and rows of {name} belong to it"))
+    found += database.read(_of_assets)
     after = ""
     while page := database.read(lambda session, a=after: session.rows(_RUNS, after=a)):  # type: ignore[misc]
         for told in page:
@@ -56,6 +73,12 @@ def audit(database: Database, *, now: float) -> list[Violation]:
             found += audit_run(run, _graph(database, run.graph), head, tasks=rows, events=log, now=now)
         after = page[-1][0]
     return found
+
+
+def _of_assets(session: Session) -> list[Violation]:
+    found = [ref_without("memo", *told) for told in session.rows(_NO_MEMO, none="")]
+    found += [ref_without("move", *told) for told in session.rows(_NO_MOVE)]
+    return found + [without_parent(*told) for told in session.rows(_NO_PARENT, none="", default=DEFAULT)]
 
 
 def _graph(database: Database, digest: str) -> Graph | None:

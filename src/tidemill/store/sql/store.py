@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from tidemill.graph.assets import Environment, RefRow
 from tidemill.graph.nodes import Graph
 from tidemill.machine.states import RUN_ENDS
 from tidemill.ports import (
@@ -28,6 +29,7 @@ from tidemill.store.databases.connect import Database
 
 # The port's words for its arguments are those of these modules.
 from tidemill.store.sql import commits as _commits
+from tidemill.store.sql import environments as _environments
 from tidemill.store.sql import events as _events
 from tidemill.store.sql import lease, memo, tasks
 from tidemill.store.sql import refs as _refs
@@ -111,11 +113,30 @@ class SqlStore:
     def recall(self, keys: Sequence[str], *, now: float) -> dict[str, MemoRow]:
         return self._database.read(lambda session: memo.recall(session, keys, now=now))
 
-    def set_refs(self, environment: str, refs: Mapping[str, str], *, run: str, now: float) -> None:
-        self._database.write(lambda session: _refs.move(session, environment, refs, run=run, now=now), durable=True)
+    def publish(self, refs: Sequence[RefRow], *, expected: Mapping[tuple[str, str], str] | None = None) -> list[RefRow]:
+        return self._database.write(lambda session: _refs.publish(session, refs, expected), durable=True)
 
-    def refs(self, environment: str) -> dict[str, str]:
-        return self._database.read(lambda session: _refs.shown(session, environment))
+    def refs(self, environment: str, assets: Collection[str] | None = None) -> list[RefRow]:
+        return self._database.read(lambda session: _refs.shown(session, environment, assets))
+
+    def versions(self, asset: str, page: Page, *, environment: str | None = None, partition: str | None = None) -> list[RefRow]:
+        statement, values = _refs.history(asset, page, environment=environment, partition=partition)
+        return [_refs.row(told, seq) for seq, *told in self._database.read(lambda session: session.rows(statement, **values))]
+
+    def environments(self) -> list[Environment]:
+        return self._database.read(_environments.every)
+
+    def create_environment(self, environment: Environment) -> Environment:
+        return self._database.write(lambda session: _environments.create(session, environment), durable=True)
+
+    def drop_environment(self, name: str) -> None:
+        self._database.write(lambda session: _environments.drop(session, name), durable=True)
+
+    def memos(self, keys: Sequence[str]) -> dict[str, MemoRow]:
+        return self._database.read(lambda session: memo.of_keys(session, keys))
+
+    def asset_history(self, assets: Sequence[str], *, last: int = 20) -> dict[str, tuple[float, ...]]:
+        return self._database.read(lambda session: memo.history(session, assets, last))
 
     def live(self) -> Iterator[str]:
         from tidemill.store.sql import forget
@@ -130,6 +151,7 @@ class SqlStore:
             lambda session: forget.forget_some(session, ended_before=ended_before, keep_per_flow=keep_per_flow), durable=True
         ):
             gone += some
+        self._database.write(lambda session: forget.forget_memos(session, expired_before=ended_before), durable=True)
         return gone
 
     def audit(self, *, now: float) -> list[Violation]:

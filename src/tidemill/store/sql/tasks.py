@@ -34,7 +34,7 @@ COUNTS = (
 _of_task = [attempts.c.run == bindparam("run"), attempts.c.place == bindparam("place"), attempts.c.unit == bindparam("unit")]
 _ATTEMPTS = select(attempts).where(*_of_task).order_by(attempts.c.attempt)
 _STATES = {state.value: state for state in TaskState}
-_text, _json = encoding.text, encoding.to_bytes
+_text, _json = encoding.text, encoding.to_json
 
 
 def values(row: TaskRow) -> tuple[Any, ...]:
@@ -56,8 +56,8 @@ def values(row: TaskRow) -> tuple[Any, ...]:
         row.ended_at,
         row.cpu,
         row.memory,
-        None if output is None else _json(output).decode(),
-        None if failure is None else _json(failure).decode(),
+        None if output is None else _json(output),
+        None if failure is None else _json(failure),
     )
 
 

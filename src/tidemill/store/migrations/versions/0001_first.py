@@ -35,6 +35,7 @@ def upgrade() -> None:
     make_runs()
     make_tasks()
     make_log()
+    make_assets()
     make_others()
 
 
@@ -120,7 +121,7 @@ def make_log() -> None:
     op.create_index("events_of_run", "events", ["run", "n"], unique=True)
 
 
-def make_others() -> None:
+def make_assets() -> None:
     op.create_table(
         "memos",
         *text("key", "node", "handle"),
@@ -131,13 +132,35 @@ def make_others() -> None:
         sa.PrimaryKeyConstraint("key"),
         sqlite_with_rowid=False,
     )
+    op.create_index("memos_of_node", "memos", ["node", "at", "seconds"])
     op.create_table(
         "refs",
-        *text("environment", "name", "version", "run"),
+        *text("environment", "asset", "partition", "version", "key", "handle"),
         *need(sa.Double(), "at"),
-        sa.PrimaryKeyConstraint("environment", "name"),
+        *text("run", "place", "because", "before"),
+        sa.PrimaryKeyConstraint("environment", "asset", "partition"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "publications",
+        sa.Column("seq", LONG, sa.Identity(), primary_key=True),
+        *text("environment", "asset", "partition", "version", "key", "handle"),
+        *need(sa.Double(), "at"),
+        *text("run", "place", "because", "before"),
+    )
+    op.create_index("publications_of_asset", "publications", ["asset", "seq", "environment"])
+    op.create_index("publications_of_part", "publications", ["asset", "partition", "seq", "environment"])
+    op.create_table(
+        "environments",
+        *text("name", "parent"),
+        *need(sa.Double(), "created_at"),
+        *need(sa.Integer(), "protected"),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
+    )
+
+
+def make_others() -> None:
     op.create_table(
         "engines",
         *text("id", "host"),
