@@ -27,7 +27,7 @@ COMMANDS = {
     "replay": "Run one past task here, with its exact inputs.",
     "doctor": "Check that all promises hold.",
     "gc": "Delete old runs, and values and logs that nothing needs.",
-    "db": "The metadata store: upgrade.",
+    "db": "The metadata store.",
 }
 
 

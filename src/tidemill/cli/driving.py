@@ -16,11 +16,11 @@ from tidemill.cli.render.summary import run_data, summary
 from tidemill.cli.render.words import json_text
 from tidemill.cli.watching import Watcher, failed_units
 from tidemill.machine.events import Inherited
-from tidemill.machine.states import RunState
+from tidemill.machine.states import RUN_ENDS, RunState
 from tidemill.ports import RunRow
 from tidemill.project.project import Project
 from tidemill.project.result import task_rows
-from tidemill.project.session import Session
+from tidemill.project.session import Session, folded
 from tidemill.project.values import preview
 
 __all__ = ["Prepared", "drive"]
@@ -64,8 +64,7 @@ class _Driving:
         except asyncio.CancelledError:
             if not self.interrupts:
                 raise
-            for run in self.driven:
-                click.echo(f"Killed. The cancellation of run {run} is recorded; the next `tidemill run` here ends it.", err=True)
+            self._tell_killed()
             return 130
 
     async def _all(self, session: Session, prepare: Callable[[Session], Awaitable[Prepared]]) -> int:
@@ -88,13 +87,16 @@ class _Driving:
         found = []
         for left in await session.left_over(but=but):
             run = left.run
-            if left.done is None:
+            if left.because:
                 self.watcher.say(f"Run {run.id} of {run.flow} is unfinished, and is not continued here: {left.because}.")
                 continue
             self.watcher.say(f"Run {run.id} of {run.flow} was left unfinished by a process that ended: it goes on.")
-            self.watcher.watch(run.id, Board(await asyncio.to_thread(session.store.graph, run.graph)))
+            before = await asyncio.to_thread(folded, session.store, run)
+            board = Board(before.graph)
+            board.adopt(before)
+            self.watcher.watch(run.id, board)
             self.driven.append(run.id)
-            found.append(asyncio.ensure_future(session.ended(run.id, left.done)))
+            found.append(asyncio.ensure_future(session.go_on(run)))
         return found
 
     async def _told(self, session: Session, row: RunRow, *, other: bool = False) -> int:
@@ -114,6 +116,16 @@ class _Driving:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
         return _EXIT.get(row.state, 1)
+
+    def _tell_killed(self) -> None:
+        """All processes are dead; say what that leaves of the runs."""
+        store = self.project.store()
+        try:
+            for row in map(store.run, self.driven):
+                then = "" if row.state in RUN_ENDS else ": its cancellation is recorded, and the next `tidemill run` here ends it"
+                click.echo(f"Killed. Run {row.id} of {row.flow} is {row.state}{then}.", err=True)
+        finally:
+            store.close()
 
     def _interrupted(self, signum: int, main: asyncio.Task[int]) -> None:
         self.interrupts += 1

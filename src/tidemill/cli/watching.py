@@ -107,8 +107,9 @@ class Watcher:
             if step.events:
                 self._draw_soon()
             return
+        whose = f"{run.graph.flow} " if len(self._watched) > 1 else ""
         for line in watched.lines.about(changed, self._clock.now()):
-            self.say(line)
+            self.say(whose + line)
         if self._timer is None:
             self._tick_later()
 

@@ -25,7 +25,7 @@ from tidemill.machine.run import Run
 from tidemill.machine.states import RUN_ENDS, RunState
 from tidemill.ports import RunRow
 
-__all__ = ["NothingToRetry", "Rerun", "plain_parameter", "rerun"]
+__all__ = ["NothingToRetry", "Rerun", "check_retry", "plain_parameter", "rerun"]
 
 # Tagged forms of Python's own types: reading them imports nothing of the user's.
 _SAFE = frozenset(
@@ -61,7 +61,7 @@ async def rerun(
 
     Raises `NothingToRetry`, `Unknown`, and what building the graph raises.
     """
-    _check(row, again, params)
+    check_retry(row, again, params)
     known = _known(before)
     for name in again:
         if name not in known:
@@ -73,7 +73,8 @@ async def rerun(
     return Rerun(graph, inherited, [key for key in older if key in kept], changed)
 
 
-def _check(row: RunRow, again: Sequence[str], params: Mapping[str, object] | None) -> None:
+def check_retry(row: RunRow, again: Sequence[str] = (), params: Mapping[str, object] | None = None) -> None:
+    """Raise `NothingToRetry` for a run that goes on, and for one that succeeded unless a part is named or a parameter changed."""
     if row.state not in RUN_ENDS:
         raise NothingToRetry(
             f"Run {row.id} is {row.state}: it has not ended.",

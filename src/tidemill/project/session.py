@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 
 from tidemill.engine.engine import Engine
 from tidemill.engine.rows import read_event
-from tidemill.errors import Problem
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph
 from tidemill.graph.work import Note, Report
@@ -21,7 +20,7 @@ from tidemill.machine.apply import fold
 from tidemill.machine.events import Inherited
 from tidemill.machine.run import Run
 from tidemill.machine.states import RUN_ENDS, RunState
-from tidemill.ports import Clock, Executor, Loader, MemoRow, Page, RunFilter, RunRow, Store
+from tidemill.ports import Clock, EngineRow, Executor, Loader, MemoRow, Page, RunFilter, RunRow, Store
 from tidemill.settings import Settings
 
 __all__ = ["LeftOver", "Session", "Tap", "folded", "lives"]
@@ -30,10 +29,9 @@ UNFINISHED = tuple(state for state in RunState if state not in RUN_ENDS)
 
 
 class LeftOver(NamedTuple):
-    """An unfinished run that an earlier process left. `done`: it was taken up again; else `because` says why not."""
+    """An unfinished run whose process is gone. `because` says why it cannot be continued here, if so."""
 
     run: RunRow
-    done: asyncio.Future[RunRow] | None
     because: str = ""
 
 
@@ -114,7 +112,14 @@ class Session:
         except BaseException:
             await self.close(grace=0.0)
             raise
+        self._announced = asyncio.create_task(asyncio.to_thread(self._announce))
         return self
+
+    def _announce(self) -> None:
+        """Let other processes know at once who this engine is; the engine itself says it again every second."""
+        now = self._clock.now()
+        me = EngineRow(id=self.engine.id, host=os.uname().nodename, pid=os.getpid(), started_at=now, seen_at=now, command=self._command)
+        self.store.renew(me, until=now + self._settings.lease)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close(grace=self._settings.grace if self._grace is None else self._grace)
@@ -158,6 +163,7 @@ class Session:
         """Drive a run to its end, and return its row as it is then."""
         if row.state in RUN_ENDS:
             return row
+        await asyncio.wait([self._announced])
         return await self.ended(row.id, await self.engine.drive(row.id, inherited=inherited))
 
     async def ended(self, run_id: str, done: asyncio.Future[RunRow]) -> RunRow:
@@ -166,7 +172,7 @@ class Session:
         return await asyncio.to_thread(self.store.run, run_id)
 
     async def left_over(self, *, but: str = "") -> list[LeftOver]:
-        """Unfinished runs whose process is gone, except `but`. Those of this project are driven on from where they were."""
+        """Unfinished runs whose process is gone, except `but`, oldest first."""
         rows = await asyncio.to_thread(self.store.runs, RunFilter(states=UNFINISHED), Page(limit=100))
         found = []
         for row in reversed(rows):
@@ -175,13 +181,14 @@ class Session:
             if row.lease_until is not None and row.lease_until > self._clock.now() and not await self._gone(row.owner):
                 continue  # its engine lives
             if (row.project, row.environment) != (self._target, self._settings.environment):
-                found.append(LeftOver(row, None, f"its definitions are in {row.project}, environment {row.environment}"))
-                continue
-            try:
-                found.append(LeftOver(row, await self.engine.drive(row.id, seize=True)))
-            except Problem as problem:
-                found.append(LeftOver(row, None, problem.what))
+                found.append(LeftOver(row, f"its definitions are in {row.project}, environment {row.environment}"))
+            else:
+                found.append(LeftOver(row))
         return found
+
+    async def go_on(self, row: RunRow) -> RunRow:
+        """Drive on a run that was left over, to its end. Raises `Fenced` when another engine was faster."""
+        return await self.ended(row.id, await self.engine.drive(row.id, seize=True))
 
     async def _gone(self, owner: str | None) -> bool:
         """Whether an engine that holds a lease cannot live any more."""

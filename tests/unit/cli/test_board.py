@@ -168,6 +168,21 @@ def test_what_a_retry_takes_over_counts_as_done() -> None:
     assert drawn(play)[-1] == "  1 succeeded, 1 reused"
 
 
+def test_a_run_that_goes_on_is_shown_from_where_it_stood() -> None:
+    play = Play(flow(call("extract"), each("load", list(range(4))), call("later"))).begin()
+    play.succeed("extract")
+    play.succeed("load", n=0)
+    play.launch("load", 1)
+    board = Board(play.graph)
+    board.adopt(play.run)
+    assert (board.rows["extract"].over, board.rows["load"].done, board.rows["load"].running) == (True, 1, 1)
+    read = len(play.log)
+    other = play.recovered().finish()
+    board.take(other.run, other.log[read:])
+    assert [row.done for row in board.rows.values()] == [1, 4, 1]
+    assert not board.active
+
+
 def test_a_bar_never_overflows() -> None:
     play = Play(flow(each("load", list(range(3))))).begin()
     for n in range(3):

@@ -11,6 +11,7 @@ import click
 from tidemill.cli.options import as_json, find_run, in_project, opened, split_words
 from tidemill.project.places import Place
 from tidemill.project.project import Project
+from tidemill.project.rerun import check_retry, rerun
 
 if TYPE_CHECKING:
     from tidemill.cli.driving import Prepared
@@ -37,12 +38,12 @@ def command(words: tuple[str, ...], again: tuple[str, ...], params: tuple[str, .
         row = find_run(store, runs[0])
     finally:
         store.close()
+    check_retry(row, again, raw)
     target = row.project or found.place.target
     of_run = Project.at(Place(found.place.folder, target), row.environment)
     session = of_run.session(command=shlex.join(["tidemill", *sys.argv[1:]]))
     from tidemill.cli.commands.run import elsewhere  # lazily: imported while the supervisor imports the project
     from tidemill.cli.driving import drive
-    from tidemill.project.rerun import rerun
     from tidemill.project.session import folded
 
     async def prepare(session: Session) -> Prepared:

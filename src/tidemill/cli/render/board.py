@@ -176,6 +176,24 @@ class Board:
             self._file(row)
         return list(changed.values())
 
+    def adopt(self, run: Run) -> None:
+        """Begin with a run as it stands: one that goes on after its process was gone."""
+        self.begun = run.begun_at
+        self.stopping = run.stopping or ""
+        for place in run.places.values():
+            row = self._row(place)
+            if row is None or (place.state is TaskState.WAITING and not place.ended):
+                continue
+            row.opened += 1
+            row.total += len(place.units) if place.units or place.size is not None else 1
+            if not place.units and place.size is None:
+                row.counts[place.state] += 1
+            row.counts.update(unit.state for unit in place.units if unit.state not in (TaskState.WAITING, TaskState.READY))
+            begun = [unit.started for unit in place.units if unit.started is not None]
+            row.started = min(begun, default=None) if row.started is None else min([row.started, *begun])
+            row.ended = max((unit.ended for unit in place.units if unit.ended is not None), default=row.ended)
+            self._file(row)
+
     def hear(self, run: Run, note: Note) -> Row | None:
         """Take what running code says of its progress."""
         place = run.places.get(note.job.partition("/")[2])
