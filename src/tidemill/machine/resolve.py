@@ -75,8 +75,21 @@ def _item(run: Run, item: Item, scope: Scope) -> Expr:
         if group == item.group:
             over = run.group(group).over
             source = over[item.name] if item.name else next(iter(over.values()))
-            return part(resolve(run, source, scope[:depth]), (("nth", index), *item.path))
+            return part(_nth(run, source, scope[:depth], index), item.path)
     return Nothing()
+
+
+def _nth(run: Run, source: Expr, scope: Scope, index: int) -> Expr:
+    """The n-th part of `source`, without making the others: each item of a group over thousands asks for its own."""
+    if isinstance(source, Several):
+        return resolve(run, source.items[index], scope)
+    place = run.seen_from(source.node, scope) if isinstance(source, Ref) and not source.path else None
+    if place is not None and place.group is not None:
+        output = place.group.output
+        return resolve(run, output, (*place.scope, (place.group.key, index))) if output else Nothing()
+    if place is not None and place.mapped:
+        return _unit(place.units[index].handle)
+    return part(resolve(run, source, scope), (("nth", index),))
 
 
 # ---------------------------------------------------------------- what can be said without decoding

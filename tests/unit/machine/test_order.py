@@ -1,5 +1,7 @@
 """What runs when: chains, joins, rules, conditions, places in groups."""
 
+import sys
+
 import pytest
 
 from tidemill.graph.nodes import Group, When
@@ -295,3 +297,34 @@ def test_a_failure_in_one_item_leaves_the_other_items_alone() -> None:
     assert states["region[0].gather"] == "succeeded"
     assert states["region[1].gather"] == states["total"] == "blocked"
     assert states["region"] == "failed"
+
+
+def test_an_item_of_a_group_is_the_one_result_of_what_it_is_mapped_over() -> None:
+    """Of a list, of a mapped task, of another mapped group: each the same as the n-th part of the whole."""
+    first = Group(key="g", flow="inner", over={"x": Ref("m")}, output=Ref("g.a"))
+    second = Group(key="h", flow="inner", over={"x": Ref("g"), "y": Ref("list")}, output=Ref("h.a"))
+    nodes = [call("g.a", Item("g", (), "x"), group="g"), call("h.a", Item("h", (), "x"), Item("h", (), "y"), group="h")]
+    play = Play(flow(call("list"), each("m", Ref("list")), first, second, *nodes)).begin()
+    play.succeed("list", [1, 2])
+    for path, n, result in [("m", 0, "m0"), ("m", 1, "m1"), ("g[0].a", 0, "g0"), ("g[1].a", 0, "g1")]:
+        play.succeed(path, result, n)
+    assert job(play.run, play.run.places["g[1].a"]).args["a"].handle == value("m1")
+    args = job(play.run, play.run.places["h[1].a"]).args
+    assert args["a"].handle == value("g1")
+    assert (args["b"].handle, args["b"].path) == (value([1, 2]), (("nth", 1),))
+
+
+def test_giving_out_the_items_of_a_group_takes_the_same_time_however_many_there_are() -> None:
+    group = Group(key="g", flow="inner", over={"x": Ref("m")}, output=Ref("g.a"))
+    play = Play(flow(call("list"), each("m", Ref("list")), group, call("g.a", Item("g", (), "x"), group="g"))).begin()
+    play.succeed("list", list(range(300)))
+    for n in range(300):
+        play.succeed("m", n, n)
+    made: list[str] = []
+    tracing = sys.gettrace()
+    sys.settrace(lambda frame, *_: made.append(frame.f_code.co_name))
+    try:
+        job(play.run, play.run.places["g[299].a"])
+    finally:
+        sys.settrace(tracing)
+    assert len(made) < 60
