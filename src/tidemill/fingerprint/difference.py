@@ -57,22 +57,11 @@ def _value(source: str) -> str:
 
 
 def _short(made: CodePrint, part: str) -> str:
-    """A part's name as people say it: without the entry's own module, and of another one's with its last name only."""
-    if part == made.name:
-        return part.rpartition(".")[2]
-    here = _module(made.name, made)
-    if here and part.startswith(f"{here}."):
-        return part.removeprefix(f"{here}.")
+    """A part's name as people say it: without the function's own module, and of other modules with their last name only."""
+    if part.startswith(f"{made.module}."):
+        return part.removeprefix(f"{made.module}.")
     head, bracket, tail = part.partition("[")
-    pieces = head.split(".")
-    return ".".join(pieces[-2:]) + bracket + tail
-
-
-def _module(name: str, made: CodePrint) -> str:
-    """The module of a part: what is left of the longest name that is no part itself."""
-    while name in made.parts:
-        name = name.rpartition(".")[0]
-    return name
+    return ".".join(head.split(".")[-2:]) + bracket + tail
 
 
 def _outermost(made: CodePrint, parts: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from tidemill.errors import Problem
 from tidemill.fingerprint.closure import Walk
 from tidemill.fingerprint.live import functions_of
+from tidemill.fingerprint.modules import spoken
 from tidemill.fingerprint.sources import digest_of, stamp
 
 __all__ = ["ALGORITHM", "CodePrint", "CodePrints", "NoFunction", "fingerprint"]
@@ -39,7 +40,8 @@ class CodePrint(msgspec.Struct, frozen=True, omit_defaults=True):
     wider than usual, or could not be seen.
     """
 
-    name: str
+    name: str  # of the function's own part
+    module: str
     digest: str
     parts: dict[str, str] = {}
     sources: dict[str, str] = {}
@@ -75,7 +77,7 @@ class CodePrints:
         if kept is not None and all(stamp(file) == mark for file, mark in kept[1]):
             return kept[0]
         walk = Walk(local=self._local, versions=self._versions, stop=self._stop)
-        made = _printed(walk, walk.run(function, found[-1]))
+        made = _printed(walk, walk.run(function, found[-1]), spoken(found[-1].__globals__))
         if walk.lasting:
             self._keep(function, made, walk)
         return made
@@ -103,7 +105,7 @@ def fingerprint(
     return CodePrints(local=local, versions=versions, stop=stop).of(function)
 
 
-def _printed(walk: Walk, name: str) -> CodePrint:
+def _printed(walk: Walk, name: str, module: str) -> CodePrint:
     parts: dict[str, str] = {}
     sources: dict[str, str] = {}
     for part, made in sorted(walk.parts.items()):
@@ -114,7 +116,7 @@ def _printed(walk: Walk, name: str) -> CodePrint:
     parts |= {f"package {package}": version for package, version in sorted(walk.packages.items())}
     uses = {part: sorted(_part_of(one, parts) for one in found) for part, found in sorted(walk.uses.items()) if found and part in parts}
     texts = [text for part, digest in parts.items() for text in (part, digest)]
-    return CodePrint(name, digest_of(ALGORITHM, name, *texts), parts, sources, uses, sorted(walk.notes))
+    return CodePrint(name, module, digest_of(ALGORITHM, name, *texts), parts, sources, uses, sorted(walk.notes))
 
 
 def _part_of(target: str, parts: dict[str, str]) -> str:

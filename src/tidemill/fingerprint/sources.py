@@ -134,6 +134,8 @@ class SourceFile:
         return known
 
     def _meant(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Module):  # its definitions are parts of their own
+            return ast.Module(body=[one for one in node.body if not isinstance(one, _DEFINITIONS)], type_ignores=[])
         if not isinstance(node, _DEFINITIONS):
             return node
         kept = [one for one in node.decorator_list if not self._ours(one)]
