@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tidemill.graph.policy import Timeout as Timeout
     from tidemill.project.project import Project as Project
     from tidemill.project.result import RunResult as RunResult
+    from tidemill.quality.check import check as check
 
 _HOMES = {
     "Asset": "tidemill.authoring.assets.asset",
@@ -48,6 +49,7 @@ _HOMES = {
     "Timeout": "tidemill.graph.policy",
     "approx": "tidemill.authoring.assets.same",
     "asset": "tidemill.authoring.assets.asset",
+    "check": "tidemill.quality.check",
     "flow": "tidemill.authoring.flow",
     "run": "tidemill.authoring.context",
     "secret": "tidemill.authoring.resources.secret",
@@ -73,6 +75,7 @@ __all__ = [
     "__version__",
     "approx",
     "asset",
+    "check",
     "flow",
     "run",
     "secret",
