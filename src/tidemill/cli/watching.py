@@ -69,7 +69,7 @@ class Watcher:
         try:
             if self._live and self._watched:
                 self._screen.draw([])
-            self._stream.write(text + "\n")
+            self._stream.write(self.style.text(text) + "\n")
             self._stream.flush()
             self._screen.keep()
             if self._live:
@@ -154,7 +154,7 @@ class Watcher:
         for run_id, watched in self._watched.items():
             if watched.run is not None:
                 lines += picture(watched.board, run_id, now, self.style, rows=room)
-        self._screen.draw(lines)
+        self._screen.draw([self.style.text(line) for line in lines])
         self._drawn_at = self._clock.monotonic()
         self._tick_later()
 

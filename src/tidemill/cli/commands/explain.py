@@ -49,8 +49,9 @@ def command(run: str, task: str | None, json_: bool, project: str) -> int:
         data = {"subject": told.subject, "state": told.state, "because": told.because, "inputs": told.inputs}
         click.echo(json_text({**data, "story": [{"at": instant(moment.at), "what": moment.what} for moment in told.story]}))
         return 0
-    for line in _lines(told, style_of(sys.stdout)):
-        click.echo(line)
+    style = style_of(sys.stdout)
+    for line in _lines(told, style):
+        click.echo(style.text(line))
     return 0
 
 

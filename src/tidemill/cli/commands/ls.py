@@ -30,8 +30,9 @@ def command(target: tuple[str, ...], json_: bool, environment: str, project: str
     if json_:
         click.echo(json_text(defined))
         return 0
-    for line in _lines(defined, style_of(sys.stdout)):
-        click.echo(line)
+    style = style_of(sys.stdout)
+    for line in _lines(defined, style):
+        click.echo(style.text(line))
     return 0
 
 

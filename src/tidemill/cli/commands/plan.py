@@ -28,8 +28,9 @@ def command(words: tuple[str, ...], params: tuple[str, ...], json_: bool, enviro
     if json_:
         click.echo(json_text(found))
         return 0
-    for line in _lines(found, style_of(sys.stdout)):
-        click.echo(line)
+    style = style_of(sys.stdout)
+    for line in _lines(found, style):
+        click.echo(style.text(line))
     return 0
 
 

@@ -44,7 +44,7 @@ def command(flow: str | None, states: tuple[str, ...], since: str | None, limit:
     style = style_of(sys.stdout)
     lines = [(row.id, row.flow, str(row.state), ago(row.created_at, now), _took(row, now), clip(_tale(row), 200)) for row in rows]
     for line in table(("RUN", "FLOW", "STATE", "MADE", "TOOK", ""), lines, style, states=2):
-        click.echo(line)
+        click.echo(style.text(line))
     if more is not None:
         click.echo(f"More: tidemill runs --after '{more}'", err=True)
     return 0

@@ -63,11 +63,11 @@ def _show_run(store: Store, row: RunRow, states: tuple[TaskState, ...], limit: i
         return
     style = style_of(sys.stdout)
     for line in (*_head(row, style, now), ""):
-        click.echo(line)
+        click.echo(style.text(line))
     order = {node.key: n for n, node in enumerate(store.graph(row.graph).nodes)}
     tasks.sort(key=lambda task: order.get(node_key(task.place), len(order)))  # as in the flow; what a dynamic one called comes last
     for line in table(("TASK", "STATE", "TOOK", "TRIES", ""), [_cells(task, counts, now) for task in tasks], style, states=1):
-        click.echo(line)
+        click.echo(style.text(line))
     if len(tasks) == limit:
         click.echo(f"Only the first {limit:,} are shown: --limit, --state failed", err=True)
     if row.output is not None:
@@ -130,13 +130,13 @@ def _show_task(store: Store, row: RunRow, task: TaskRow, states: tuple[TaskState
         return
     style = style_of(sys.stdout)
     for line in _task_lines(task, attempts, notes, style):
-        click.echo(line)
+        click.echo(style.text(line))
     if items:
         counts: dict[str, dict[str, int]] = {}
         click.echo("")
         cells = [_cells(item, counts, item.started_at or 0.0) for item in items]
         for line in table(("ITEM", "STATE", "TOOK", "TRIES", ""), cells, style, states=1):
-            click.echo(line)
+            click.echo(style.text(line))
         if len(items) == limit:
             click.echo(f"Only the first {limit:,} are shown: --limit, --state failed", err=True)
 

@@ -23,6 +23,7 @@ _SIGNS = {
     "succeeded": "✓", "reused": "↺", "running": "●", "retrying": "↻", "failed": "✗", "lost": "?", "blocked": "⊘", "cancelled": "■",
     "cancelling": "■", "skipped": "–", "waiting": "·", "ready": "○", "queued": "○",
 }  # fmt: skip
+_TYPOGRAPHY = str.maketrans({"…": "~", "→": "->", "×": "x", "–": "-"})
 _PLAIN_SIGNS = {
     "succeeded": "+", "reused": "=", "running": ">", "retrying": "~", "failed": "x", "lost": "?", "blocked": "!", "cancelled": "#",
     "cancelling": "#", "skipped": "-", "waiting": ".", "ready": ".", "queued": ".",
@@ -47,6 +48,10 @@ class Style:
 
     def dim(self, text: str) -> str:
         return f"\x1b[2m{text}\x1b[0m" if self.colour else text
+
+    def text(self, line: str) -> str:
+        """A line of ours as this stream can show it: typography becomes ASCII where it must. The user's own words stay."""
+        return line if self.unicode else line.translate(_TYPOGRAPHY)
 
     def sign(self, state: str) -> str:
         """One character for a state."""
