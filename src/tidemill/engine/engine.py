@@ -231,10 +231,7 @@ class Engine:
         if step.events:
             commit = commit_of(driven.run, driven.epoch, step.events)
             if results_of is not None and self._memory.concerns(results_of):
-                now = self._clock.now()
-                commit.memos += self._memory.rows(driven.run, results_of, step.events, now)
-                commit.refs += self._memory.published(driven.run, results_of, step.events, driven.row.environment, now)
-                durable |= bool(commit.refs)
+                durable |= self._memory.write(driven.run, results_of, commit, step.events, (driven.row.environment, self._clock.now()))
             driven.changed(commit.change)
             if concluding is not None:
                 then = partial(self._concluded, driven)

@@ -18,7 +18,7 @@ from tidemill.machine.resolve import job as make_job
 from tidemill.machine.resolve import spread
 from tidemill.machine.run import Place, Run
 from tidemill.plan.keys import key_of
-from tidemill.ports import MemoRow
+from tidemill.ports import Commit, MemoRow
 
 FOR_EVER = -1.0
 
@@ -68,6 +68,13 @@ class Memory:
         self._parts[key] = parts
         self._keys[run.id, place.path] = {0: key}
         return {0: key}
+
+    def write(self, run: Run, place: Place, commit: Commit, events: Iterable[Event], env_and_now: tuple[str, Instant]) -> bool:
+        """Add to `commit` what is to be remembered and published of `events`. Whether something is published."""
+        environment, now = env_and_now
+        commit.memos += self.rows(run, place, events, now)
+        commit.refs += self.published(run, place, events, environment, now)
+        return bool(commit.refs)
 
     def rows(self, run: Run, place: Place, events: Iterable[Event], now: Instant) -> list[MemoRow]:
         """What is to be remembered of the outcomes that were accepted."""

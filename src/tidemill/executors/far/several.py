@@ -41,7 +41,7 @@ class Crowd:
         self._run_driver = run_driver
         self._works: dict[int, Work] = {}
         self._running: dict[Key, float] = {}
-        self._sessions: dict[int, DriverSession] = {}
+        self._sessions: dict[tuple[int, int], DriverSession] = {}  # by job and unit
         self._lock = threading.Lock()
 
     def serve(self) -> None:
@@ -59,8 +59,9 @@ class Crowd:
         elif isinstance(message, Stop):
             self.stop((message.index, message.n, message.attempt), message.cause)
         elif isinstance(message, Reply):
-            if (session := self._sessions.get(message.index)) is not None:
-                session.answer(message)
+            for (index, _n), session in list(self._sessions.items()):
+                if index == message.index:
+                    session.answer(message)  # only one of them waits for a node of that key
         elif isinstance(message, Forget):
             for index in message.indexes:
                 self._works.pop(index, None)
@@ -99,7 +100,7 @@ class Crowd:
         self.ended(key, outcome)
 
     def _drive(self, work: Work, start: Start) -> Outcome:
-        session = self._sessions[work.index] = DriverSession(work, self._tools, self.send)
+        session = self._sessions[work.index, start.n] = DriverSession(work, self._tools, self.send)
         began = time.time()
         token = context.enter(work.context(start))
         handle = failure = None
@@ -109,14 +110,14 @@ class Crowd:
                 work.arguments(start),
                 session=session,
                 keep=self._tools.artifacts.keep,
-                key=work.job.place,
+                key=f"{work.job.place}[{start.n}]" if work.job.mapped else work.job.place,
             )
             handle = work.kept(result)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its failure, never ours
             failure = work.failure(error, start)
         finally:
             context.leave(token)
-            self._sessions.pop(work.index, None)
+            self._sessions.pop((work.index, start.n), None)
         return Outcome(start.n, start.attempt, began, time.time(), handle, failure)
 
 
