@@ -32,3 +32,19 @@ def total(xs: list[int]) -> int:
 @flow
 def through_an_outage(n: int, scratch: str) -> int:
     return total(counted.partial(scratch=scratch).map(numbers(n)))
+
+
+@task
+def squared(x: int) -> int:
+    return x * x
+
+
+@flow(dynamic=True)
+def sum_of_squares(n: int) -> int:
+    return sum(squared(x) for x in range(n))
+
+
+@flow
+def many_sums() -> int:
+    """Drivers of one mapped dynamic flow that run side by side and make equal calls."""
+    return total(sum_of_squares.map([3, 4, 5]))
