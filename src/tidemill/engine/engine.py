@@ -14,7 +14,7 @@ from typing import Any
 from tidemill.engine.alarms import Alarm, Alarms
 from tidemill.engine.dispatch import Dispatcher, Ready
 from tidemill.engine.driven import Attempt, Driven, Fenced, asked_as
-from tidemill.engine.journal import Journal
+from tidemill.engine.journal import BUSY, MAX_BACKLOG, Journal
 from tidemill.engine.leases import LEASE, RENEW_EVERY, Leases
 from tidemill.engine.memo import Memory
 from tidemill.engine.rows import commit_of, note_row, read_event
@@ -30,10 +30,6 @@ from tidemill.machine.resolve import start as make_start
 from tidemill.machine.run import AFTERMATH, Place, Run
 from tidemill.machine.states import RUN_ENDS, RunState, TaskState
 from tidemill.ports import Clock, Commit, EngineRow, Executor, RunRow, Store
-
-MAX_BACKLOG = 50_000  # rows that may wait to be written before nothing new is launched
-BUSY = "the store is busy writing"
-
 
 Listener = Callable[[Run, advance.Step], None]
 

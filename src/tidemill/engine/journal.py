@@ -19,6 +19,8 @@ from tidemill.ports import Commit, Store, TaskRow
 
 T = TypeVar("T")
 
+MAX_BACKLOG = 50_000  # rows that may wait to be written before nothing new is launched
+BUSY = "the store is busy writing"
 GATHER = 0.002  # seconds in which what nobody waits for may come together
 FIRST_WAIT, LONGEST_WAIT = 0.05, 5.0  # seconds between tries while the store is away
 
