@@ -8,7 +8,7 @@ import click
 
 from tidemill.cli.options import as_json, in_project, opened
 from tidemill.cli.render.words import json_text, plural, style_of
-from tidemill.project.checkup import check
+from tidemill.project.upkeep.checkup import check
 
 
 @click.command("doctor")

@@ -6,7 +6,7 @@ import click
 
 from tidemill.cli.options import as_json, in_project, opened
 from tidemill.cli.render.words import duration, json_text, plural, size
-from tidemill.project.retention import collect
+from tidemill.project.upkeep.retention import collect
 
 
 @click.command("gc")

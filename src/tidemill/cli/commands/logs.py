@@ -31,7 +31,7 @@ _LOOK_EVERY = 0.2  # seconds between looks at logs that are followed
 @click.option("--tail", type=int, metavar="N", help="Only the last N lines of each.")
 @as_json
 @in_project
-def command(run: str, task: str | None, following: bool, attempt: int | None, tail: int | None, json_: bool, project: str) -> int:
+def command(*, run: str, task: str | None, following: bool, attempt: int | None, tail: int | None, json_: bool, project: str) -> int:
     """What tasks printed and logged.
 
     RUN is an id, its unique beginning, or `last`; TASK is one task or one item of it: load[3].

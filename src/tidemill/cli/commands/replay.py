@@ -7,7 +7,7 @@ import click
 from tidemill.cli.options import as_json, find_run, find_task, in_project, opened
 from tidemill.cli.render.words import clip, json_text
 from tidemill.errors import Problem
-from tidemill.project.replaying import prepare, replay, same
+from tidemill.project.replay.replaying import prepare, replay, same
 from tidemill.project.session import folded
 
 

@@ -23,7 +23,9 @@ from tidemill.store.pages import page_key
 @click.option("--after", help="The page after this key, which the page before ends with.")
 @as_json
 @in_project
-def command(flow: str | None, states: tuple[str, ...], since: str | None, limit: int, after: str | None, json_: bool, project: str) -> int:
+def command(
+    *, flow: str | None, states: tuple[str, ...], since: str | None, limit: int, after: str | None, json_: bool, project: str
+) -> int:
     """What was run, newest first."""
     found = opened(project)
     now = found.clock.now()

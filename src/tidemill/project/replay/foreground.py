@@ -1,4 +1,4 @@
-"""One task in a process of the user's terminal: `python -m tidemill.project.foreground FOLDER`. What a worker does, in the open.
+"""One task in a process of the user's terminal: `python -m tidemill.project.replay.foreground FOLDER`. What a worker does, in the open.
 
 Reads the task from FOLDER and writes the answer there. Values are read from the project's store and written to a place
 that is thrown away, so nothing that is stored changes. Limits of time and memory are not enforced here.

@@ -23,8 +23,8 @@ from tidemill.machine.resolve import start as make_start
 from tidemill.machine.run import Run
 from tidemill.machine.states import TASK_ENDS, TaskState
 from tidemill.ports import RunRow, TaskRow
-from tidemill.project.foreground import Replayed, Task
 from tidemill.project.project import Project
+from tidemill.project.replay.foreground import Replayed, Task
 
 __all__ = ["CannotReplay", "Replayed", "prepare", "replay", "same"]
 
@@ -70,7 +70,7 @@ def replay(task: Task, *, debug: bool) -> Replayed:
         order, answer = Path(folder) / "task", Path(folder) / "answer"
         order.touch(mode=0o600)
         order.write_bytes(msgspec.msgpack.encode(task))
-        words = [sys.executable, "-P", "-m", "tidemill.project.foreground", folder, *(["--debug"] if debug else [])]
+        words = [sys.executable, "-P", "-m", "tidemill.project.replay.foreground", folder, *(["--debug"] if debug else [])]
         process = subprocess.Popen(words)
         while True:
             try:
