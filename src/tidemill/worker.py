@@ -154,7 +154,7 @@ def _serve(entry: Entry, wire: Wire[ToWorker], tools: Toolbox, capture: Capture,
     if entry.role == "builder":
         from tidemill.executors.far.builder import Builder
 
-        Builder(wire, tools, make=lambda flow, raw: project.build(flow, raw, tools), describe=project.describe).serve()
+        Builder(wire, tools, project).serve()
     elif entry.role in ("threads", "loop"):
         from tidemill.executors.far.several import Crowd, Loop
 

@@ -6,17 +6,19 @@ Knows the builder, a worker that runs no task; nothing of attempts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from tidemill.authoring.assets.entries import AssetEntry
 from tidemill.errors import BadSetting, Problem
 from tidemill.executors import ends
 from tidemill.executors.frames import frame
 from tidemill.executors.links.worker import WorkerLink
-from tidemill.executors.protocol import Ask, Build, Built, Describe, Described, Exited
+from tidemill.executors.protocol import Ask, Build, BuildAssets, Built, Describe, Described, Exited, List, Listed
 from tidemill.graph.nodes import Graph
+from tidemill.graph.values import Handle
 from tidemill.graph.work import Answer, Failure, Question
 
 
@@ -33,13 +35,39 @@ class Consulting:
 
     # ------------------------------------------------------------ asking
 
-    async def build(self, flow: str | None, raw: Mapping[str, object], *, within: float) -> tuple[Graph, str]:
+    async def build(
+        self, flow: str | None, raw: Mapping[str, object], shown: Mapping[str, Handle], *, within: float
+    ) -> tuple[Graph, str]:
         """See `ports.Loader.build`."""
-        built: Built = await self._consult(lambda number: Build(number, flow, dict(raw)), within)
+        built: Built = await self._consult(lambda number: Build(number, flow, dict(raw), dict(shown)), within)
         if built.problem is not None:
             raise Problem.of(built.problem)
         assert built.graph is not None
         return built.graph, built.place
+
+    async def build_assets(
+        self,
+        targets: Collection[str],
+        shown: Mapping[str, Handle],
+        forced: Mapping[str, str],
+        params: Mapping[str, object],
+        *,
+        within: float,
+    ) -> Graph:
+        """The graph that makes the targets. Raises `Problem`."""
+        order = (list(targets), dict(shown), dict(forced), dict(params))
+        built: Built = await self._consult(lambda number: BuildAssets(number, *order), within)
+        if built.problem is not None:
+            raise Problem.of(built.problem)
+        assert built.graph is not None
+        return built.graph
+
+    async def catalog(self, params: Mapping[str, object], *, within: float) -> list[AssetEntry]:
+        """Every asset and source. Raises `Problem`."""
+        listed: Listed = await self._consult(lambda number: List(number, dict(params)), within)
+        if listed.problem is not None:
+            raise Problem.of(listed.problem)
+        return listed.entries
 
     async def describe(self, *, within: float) -> dict[str, Any]:
         """What the project defines. Raises `Problem`."""
@@ -84,8 +112,8 @@ class Consulting:
 
     # ------------------------------------------------------------ hearing
 
-    def heard(self, message: Built | Described) -> None:
-        """An answer to `build` or `describe`."""
+    def heard(self, message: Built | Described | Listed) -> None:
+        """An answer to a question about the project."""
         future = self._waiting.get(message.id)
         if future is not None and not future.done():
             future.set_result(message)

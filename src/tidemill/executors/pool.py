@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
+from tidemill.authoring.assets.entries import AssetEntry
 from tidemill.errors import Problem
 from tidemill.executors import ends
 from tidemill.executors.consulting import Consulting
@@ -27,6 +28,7 @@ from tidemill.executors.protocol import (
     Exited,
     Forget,
     FromWorker,
+    Listed,
     Reply,
     Revoked,
     Role,
@@ -38,7 +40,7 @@ from tidemill.executors.protocol import (
 from tidemill.executors.supervision import Supervision
 from tidemill.graph.nodes import Graph
 from tidemill.graph.policy import Policy
-from tidemill.graph.values import Expr
+from tidemill.graph.values import Expr, Handle
 from tidemill.graph.work import Answer, Done, Failure, Job, Outcome, Question, Report, Room, Start
 
 _STUCK = 0.05  # seconds without progress after which a queue is taken back for idle workers
@@ -173,10 +175,30 @@ class ProcessExecutor:
 
     # ------------------------------------------------------------ ports.Loader
 
-    async def build(self, flow: str | None, raw: Mapping[str, object]) -> tuple[Graph, str]:
-        """The graph of `flow` (None: the only one) for these parameters, and where it was defined. Raises `Problem`."""
+    async def build(self, flow: str | None, raw: Mapping[str, object], *, shown: Mapping[str, Handle] | None = None) -> tuple[Graph, str]:
+        """The graph of `flow` (None: the only one) for these parameters, and where it was defined. Raises `Problem`.
+
+        `shown` are the versions of assets that it may read.
+        """
         self._unbroken()
-        return await self._consulting.build(flow, raw, within=self._load_timeout)
+        return await self._consulting.build(flow, raw, shown or {}, within=self._load_timeout)
+
+    async def catalog(self, params: Mapping[str, object] | None = None) -> list[AssetEntry]:
+        """Every asset and source that the project defines, for runs with these parameters. Raises `Problem`."""
+        self._unbroken()
+        return await self._consulting.catalog(params or {}, within=self._load_timeout)
+
+    async def build_assets(
+        self,
+        targets: Collection[str],
+        *,
+        shown: Mapping[str, Handle],
+        forced: Mapping[str, str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> Graph:
+        """The graph that makes a version of each target; what else these read has its version in `shown`. Raises `Problem`."""
+        self._unbroken()
+        return await self._consulting.build_assets(targets, shown, forced or {}, params or {}, within=self._load_timeout)
 
     async def describe(self) -> dict[str, Any]:
         """What the project defines: flows with their parameters, tasks, resources. Raises `Problem`."""
@@ -284,7 +306,7 @@ class ProcessExecutor:
                     self._retire(link)
                 self._pump()
                 self._report(Room())
-            case Built() | Described():
+            case Built() | Described() | Listed():
                 self._consulting.heard(message)
             case Tired():
                 self._retire_warm(link)

@@ -9,9 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from tidemill.authoring.assets.entries import AssetEntry
 from tidemill.errors import ProblemReport
 from tidemill.graph.nodes import Graph
-from tidemill.graph.values import Expr
+from tidemill.graph.values import Expr, Handle
 from tidemill.graph.work import Answer, CallMade, Failure, Job, Note, Outcome, Question, Start
 
 Role: TypeAlias = Literal["warm", "fresh", "builder", "threads", "loop"]
@@ -153,11 +154,32 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
 
 
 class Build(msgspec.Struct, frozen=True, array_like=True, tag="build"):
-    """The graph of a flow for these parameters, as they came from the command line or a caller."""
+    """The graph of a flow for these parameters, as they came from the command line or a caller.
+
+    `shown` are the versions of assets that it may read.
+    """
 
     id: int
     flow: str | None
     raw: dict[str, Any]
+    shown: dict[str, Handle] = {}
+
+
+class BuildAssets(msgspec.Struct, frozen=True, array_like=True, tag="build assets"):
+    """The graph that makes a version of each target; what else these read is in `shown`. See `assets.assemble`."""
+
+    id: int
+    targets: list[str]
+    shown: dict[str, Handle]
+    forced: dict[str, str]
+    params: dict[str, Any]
+
+
+class List(msgspec.Struct, frozen=True, array_like=True, tag="list"):
+    """The catalog of assets, for runs with these parameters."""
+
+    id: int
+    params: dict[str, Any]
 
 
 class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe"):
@@ -172,7 +194,7 @@ class Forget(msgspec.Struct, frozen=True, array_like=True, tag="forget"):
     indexes: list[int]
 
 
-ToWorker: TypeAlias = Define | Do | Revoke | Stop | Ask | Reply | Build | Describe | Forget
+ToWorker: TypeAlias = Define | Do | Revoke | Stop | Ask | Reply | Build | BuildAssets | List | Describe | Forget
 
 # ---------------------------------------------------------------- worker → control
 
@@ -211,10 +233,18 @@ class Described(msgspec.Struct, frozen=True, array_like=True, tag="described"):
     problem: ProblemReport | None = None
 
 
+class Listed(msgspec.Struct, frozen=True, array_like=True, tag="listed"):
+    """What became of a `List`."""
+
+    id: int
+    entries: list[AssetEntry] = []
+    problem: ProblemReport | None = None
+
+
 class Tired(msgspec.Struct, frozen=True, array_like=True, tag="tired"):
     """This worker has grown: it should be replaced once it is idle."""
 
     memory: int
 
 
-FromWorker: TypeAlias = Did | Revoked | Told | Built | Described | Tired
+FromWorker: TypeAlias = Did | Revoked | Told | Built | Described | Listed | Tired

@@ -40,6 +40,7 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
     loads: frozenset[str] | None = None  # arguments that are read; None: all
     paths: Literal["content", "name"] = "content"  # how paths in the result are kept
     is_async: bool = False
+    looks: bool = False  # it gets the observation before as it is, and not only its value
 
 
 class Asset(Task[P, R]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidemill.authoring.assets.asset import Asset, FlowAsset, Output
+from tidemill.authoring.assets.entries import AssetEntry, CheckEntry
 from tidemill.authoring.assets.parts import CodeOf, code_by_itself, parts_of
 from tidemill.authoring.assets.sources import Source
 from tidemill.authoring.assets.wiring import Wired, place_of_asset, wire_all
@@ -17,41 +18,7 @@ from tidemill.authoring.types.signatures import UNKNOWN
 if TYPE_CHECKING:
     from tidemill.authoring.definitions import Definitions
 
-__all__ = ["AssetEntry", "CheckEntry", "catalog"]
-
-
-class CheckEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A check, as lists show it."""
-
-    name: str
-    severity: str = "error"
-
-
-class AssetEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An asset or source, as the code defines it. `parts` and `inputs` are what its key is made of."""
-
-    name: str
-    kind: Literal["asset", "source"] = "asset"
-    made_by: Literal["function", "flow", "output", "files", "table"] = "function"
-    module: str = ""
-    file: str = ""
-    line: int = 0
-    doc: str = ""
-    inputs: dict[str, str] = {}  # parameter → asset
-    parts: dict[str, str] = {}
-    resources: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()  # run parameters
-    required: tuple[str, ...] = ()  # those without a default
-    outputs: tuple[str, ...] = ()  # the assets that are parts of it
-    tags: tuple[str, ...] = ()
-    owner: str = ""
-    group: str = ""
-    checks: tuple[CheckEntry, ...] = ()
-    returns: str = ""
-    policy: dict[str, Any] = {}  # what is not the default
-    same: str = ""
-    expires_after: float | None = None  # seconds for which a version holds
-    observes: str = ""  # "files inbox/*.csv"
+__all__ = ["AssetEntry", "catalog"]
 
 
 def catalog(

@@ -98,10 +98,14 @@ class Source(Generic[R]):
     def maker(self, _name: str) -> Maker:
         """What a worker calls: `observe`, with the observation before."""
 
-        def observed(previous: Observation | None = None, **resources: Any) -> Observation:
-            return self.observe(previous, **resources)
+        def observed(previous: Any = None, **resources: Any) -> Any:
+            found = self.observe(previous if isinstance(previous, Observation) else None, **resources)
+            # Told by its value alone, it is kept as that: a table stays a table.
+            return found if found.token or found.event_time is not None or found.watermark is not None else found.value
 
-        return Maker(function=observed, signature=Signature(observed), checks=self.checks, backoff=self.backoff, paths=self.paths)
+        return Maker(
+            function=observed, signature=Signature(observed), checks=self.checks, backoff=self.backoff, paths=self.paths, looks=True
+        )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         found = getattr(sys.modules.get(self.module), self.variable, None) if self.variable and self.module != "__main__" else None

@@ -11,15 +11,19 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
+from msgspec.structs import replace
+
 from tidemill.authoring import context
+from tidemill.authoring.assets.observation import Observation
 from tidemill.authoring.calls import caller
 from tidemill.authoring.context import TaskContext
 from tidemill.authoring.identity import load
 from tidemill.authoring.masking import Masker
 from tidemill.authoring.types.signatures import call_with
 from tidemill.executors.far.failing import failure_of
+from tidemill.graph.assets import CheckResult
 from tidemill.graph.nodes import TaskRef
-from tidemill.graph.values import At, Constant, Expr, Nothing, Several
+from tidemill.graph.values import At, Constant, Expr, Handle, Nothing, Several
 from tidemill.graph.work import Cause, Failure, Job, Note, Outcome, Start
 from tidemill.ports import Artifacts
 
@@ -72,6 +76,15 @@ class Toolbox:
             return None
         raise TypeError(f"an unresolved expression in work: {expr!r:.200}")
 
+    def observed(self, value: Any, want: type | None) -> Any:
+        """What readers get of a source: the value itself, as the kind of table that they want."""
+        if type(value) is not Observation:
+            return value
+        inner = value.value
+        if want is None or isinstance(inner, want):
+            return inner
+        return self.artifacts.load(self.artifacts.keep(inner, paths="name"), want=want)
+
     def function(self, ref: TaskRef) -> Any:
         """The task or flow. Raises what importing or unpickling it raises."""
         code = None if ref.code is None else self.artifacts.load(ref.code)
@@ -101,6 +114,8 @@ class Work:
                 raise self._broken
             try:
                 found = self._tools.function(self.job.task)
+                if self.job.asset and hasattr(found, "maker"):
+                    found = found.maker(self.job.asset)
                 task = getattr(found, "as_task", found)
                 self._wants = _wants(task)
                 self._found = found
@@ -119,15 +134,19 @@ class Work:
         """By name, with resources. Raises `Failed`."""
         self.task  # noqa: B018 - found first: it says what its parameters want
         tools, job, wants = self._tools, self.job, self._wants
+        loads = getattr(self._found, "loads", None)
         values: dict[str, Any] = {}
         try:
             for name, expr in job.args.items():
-                values[name] = tools.value(expr, wants.get(name))
+                if loads is None or name in loads:
+                    values[name] = tools.value(expr, wants.get(name))
             for name, at in self._over:
                 values[name] = tools.artifacts.load_part(at.handle, (*at.path, ("nth", start.n)))
             if start.args:
                 for name, expr in start.args.items():
                     values[name] = tools.value(expr, wants.get(name))
+            if Observation in map(type, values.values()) and not getattr(self._found, "looks", False):
+                values = {name: tools.observed(value, wants.get(name)) for name, value in values.items()}
         except Exception as error:  # noqa: BLE001 - codecs and unpickling raise what they like
             raise Failed("memory" if tools.limited and isinstance(error, MemoryError) else "input", error) from None
         try:
@@ -161,10 +180,26 @@ class Work:
 
     # ------------------------------------------------------------ ends
 
-    def kept(self, result: Any) -> Any:
+    def made(self, result: Any) -> tuple[Handle | None, Failure | None, tuple[CheckResult, ...]]:
+        """The handle of a result; of an asset, unless a check forbids it. Raises `Failed`."""
+        handle = self.kept(result)
+        checks = getattr(self._found, "checks", ()) if self.job.asset else ()
+        if not checks:
+            return handle, None, ()
+        from tidemill.quality.checks import run_checks  # lazily: only assets have checks
+        from tidemill.quality.problems import ChecksFailed
+
+        value = result.value if type(result) is Observation else result
+        mask = self._tools.masker.text
+        found = tuple(replace(one, message=mask(one.message)) for one in run_checks(value, checks, now=time.time()))
+        if all(one.passed or one.severity == "warn" for one in found):
+            return handle, None, found
+        return None, failure_of(ChecksFailed(self.job.asset, found), "check", mask=mask, ship=self.ships), found
+
+    def kept(self, result: Any) -> Handle:
         """The handle of a result. Raises `Failed`."""
         try:
-            return self._tools.artifacts.keep(result, declared=self.job.returns)
+            return self._tools.artifacts.keep(result, declared=self.job.returns, paths=getattr(self._found, "paths", "content"))
         except MemoryError as error:
             raise Failed("memory" if self._tools.limited else "result", error) from None
         except Exception as error:  # noqa: BLE001 - codecs and __reduce__ raise what they like
@@ -193,6 +228,7 @@ def run(work: Work, start: Start, clock: Callable[[], float] = time.process_time
     """Run one attempt of a plain function to its end, in this thread. `clock` counts processor time. Raises `Stopped` only."""
     began, cpu = time.time(), clock()
     handle = failure = None
+    checks: tuple[CheckResult, ...] = ()
     token = context.enter(work.context(start))
     # The context of a builder or driver thread must not answer the task's own calls of other tasks.
     outside = caller.set(None)
@@ -203,7 +239,7 @@ def run(work: Work, start: Start, clock: Callable[[], float] = time.process_time
         result = found(**values) if job.calls_with == "keywords" else call_with(found, values, "bind")
         if inspect.iscoroutine(result):
             result = _awaited(result)
-        handle = work.kept(result)
+        handle, failure, checks = work.made(result)
     except Stopped:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is its failure, never ours
@@ -211,7 +247,7 @@ def run(work: Work, start: Start, clock: Callable[[], float] = time.process_time
     finally:
         caller.reset(outside)
         context.leave(token)
-    return Outcome(start.n, start.attempt, began, time.time(), handle, failure, clock() - cpu)
+    return Outcome(start.n, start.attempt, began, time.time(), handle, failure, clock() - cpu, checks=checks)
 
 
 def _awaited(coroutine: Any) -> Any:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+from tidemill.authoring.assets.entries import AssetEntry
 from tidemill.errors import Problem, ProblemReport
 from tidemill.executors.far.attempts import Toolbox
 from tidemill.executors.far.failing import failure_of
 from tidemill.executors.far.problems import user_frames
 from tidemill.executors.frames import Wire
-from tidemill.executors.protocol import Ask, Build, Built, Describe, Described, Told, ToWorker
+from tidemill.executors.protocol import Ask, Build, BuildAssets, Built, Describe, Described, List, Listed, Told, ToWorker
 from tidemill.graph.nodes import Graph
+from tidemill.graph.values import Handle
 from tidemill.graph.work import Answer, Question
 
-Make = Callable[[str | None, Mapping[str, Any]], tuple[Graph, str]]
+
+class Definer(Protocol):
+    """What a project can be asked."""
+
+    def build(self, name: str | None, raw: Mapping[str, Any], shown: Mapping[str, Handle], tools: Toolbox) -> tuple[Graph, str]:
+        """The graph of a flow, and where it is defined."""
+
+    def build_assets(self, order: BuildAssets, tools: Toolbox) -> Graph:
+        """The graph that makes assets."""
+
+    def catalog(self, params: Mapping[str, Any]) -> list[AssetEntry]:
+        """Every asset and source."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the project defines."""
 
 
 class FlowFailed(Problem):
@@ -35,34 +51,43 @@ class FlowFailed(Problem):
 
 
 class Builder:
-    """Serves until its socket is closed. `make` builds, `describe` lists what the project defines."""
+    """Serves until its socket is closed."""
 
-    def __init__(self, wire: Wire[ToWorker], tools: Toolbox, *, make: Make, describe: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, wire: Wire[ToWorker], tools: Toolbox, project: Definer) -> None:
         self._wire = wire
         self._tools = tools
-        self._make = make
-        self._describe = describe
+        self._project = project
 
     def serve(self) -> None:
         """Answer what is asked. Returns when nothing more will be."""
         while (message := self._wire.receive()) is not None:
-            if isinstance(message, Build):
+            if isinstance(message, (Build, BuildAssets)):
                 self._wire.send(self._built(message))
+            elif isinstance(message, List):
+                self._wire.send(self._listed(message))
             elif isinstance(message, Ask):
                 self._wire.send(Told(self._answer(message.question)))
             elif isinstance(message, Describe):
                 self._wire.send(self._described(message))
 
-    def _built(self, order: Build) -> Built:
+    def _built(self, order: Build | BuildAssets) -> Built:
         try:
-            graph, place = self._make(order.flow, order.raw)
+            if isinstance(order, BuildAssets):
+                return Built(order.id, self._project.build_assets(order, self._tools))
+            graph, place = self._project.build(order.flow, order.raw, order.shown, self._tools)
         except BaseException as error:  # noqa: BLE001 - whatever the flow raises, exit() too, is told and ends nothing
-            return Built(order.id, problem=self._report(error, order.flow))
+            return Built(order.id, problem=self._report(error, order.flow if isinstance(order, Build) else None))
         return Built(order.id, graph, place)
+
+    def _listed(self, order: List) -> Listed:
+        try:
+            return Listed(order.id, self._project.catalog(order.params))
+        except Exception as error:  # noqa: BLE001 - as above
+            return Listed(order.id, problem=self._report(error, None))
 
     def _described(self, order: Describe) -> Described:
         try:
-            return Described(order.id, self._describe())
+            return Described(order.id, self._project.describe())
         except Exception as error:  # noqa: BLE001 - as above
             return Described(order.id, problem=self._report(error, None))
 

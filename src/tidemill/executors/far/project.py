@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,13 @@ import msgspec
 from tidemill.authoring.places import place_of
 from tidemill.executors.far.attempts import Toolbox
 from tidemill.graph.nodes import Graph
+from tidemill.graph.values import Handle
 
 if TYPE_CHECKING:
+    from tidemill.authoring.assets.entries import AssetEntry
     from tidemill.authoring.definitions import Definitions
+    from tidemill.executors.far.coding import Coding
+    from tidemill.executors.protocol import BuildAssets
 
 _RESOURCES = "tidemill.authoring.resources.resource"
 
@@ -61,16 +65,41 @@ class Project:
         for error in self._scope.close_all() if self._scope is not None else ():
             print(f"A resource could not be closed: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the worker's log
 
-    def build(self, name: str | None, raw: Mapping[str, Any], tools: Toolbox) -> tuple[Graph, str]:
+    def build(self, name: str | None, raw: Mapping[str, Any], shown: Mapping[str, Handle], tools: Toolbox) -> tuple[Graph, str]:
         """The graph of a flow for raw parameters, and where the flow is defined. Raises its `Problem`."""
-        from tidemill.authoring.building import build  # lazily: warm workers build nothing
+        from tidemill.authoring.assets.current import Versions  # lazily: warm workers build nothing
+        from tidemill.authoring.building import build
         from tidemill.authoring.definitions.params import validate
 
-        flow = self.definitions.flow(name)
-        values = validate(flow, raw, masker=tools.masker)
+        found = self.definitions
+        flow = found.flow(name)
+        values = validate(flow, raw, masker=tools.masker, filled=found.asset_objects)
+        assets = Versions(found, shown)
         # A path that a flow is given says where to read or write: it is kept as words, not as what is there now.
-        built = build(flow, values, keep=partial(tools.artifacts.keep, paths="name"), resources=self.resources)
+        built = build(flow, values, keep=partial(tools.artifacts.keep, paths="name"), resources=self.resources, assets=assets)
         return built.graph, place_of(flow.function)
+
+    def build_assets(self, order: BuildAssets, tools: Toolbox) -> Graph:
+        """The graph that makes a version of each target. Raises its `Problem`."""
+        from tidemill.authoring.assets.assemble import assemble  # lazily: as above
+
+        built = assemble(
+            self.definitions, order.targets, shown=order.shown, forced=order.forced, params=order.params,
+            keep=partial(tools.artifacts.keep, paths="name"), code_of=self._coding.of,
+        )  # fmt: skip
+        return built.graph
+
+    def catalog(self, params: Mapping[str, Any]) -> list[AssetEntry]:
+        """Every asset and source, for runs with these parameters. Raises what is wrong with them."""
+        from tidemill.authoring.assets.catalog import catalog  # lazily: as above
+
+        return catalog(self.definitions, code_of=self._coding.of, params=params)
+
+    @cached_property
+    def _coding(self) -> Coding:
+        from tidemill.executors.far.coding import Coding  # lazily: only a builder fingerprints
+
+        return Coding(self._modules)
 
     def describe(self) -> dict[str, Any]:
         """Flows (with the schema of their parameters), tasks and resources, as plain data."""

@@ -22,6 +22,7 @@ from tidemill.executors.far.attempts import Stopped, Toolbox, Work
 from tidemill.executors.frames import Wire
 from tidemill.executors.output.capture import Capture, who
 from tidemill.executors.protocol import Define, Did, Do, Forget, Reply, Stop, Told, ToWorker
+from tidemill.graph.assets import CheckResult
 from tidemill.graph.nodes import Node
 from tidemill.graph.values import INLINE_LIMIT, At, Constant
 from tidemill.graph.work import CallMade, Failure, Outcome, Start
@@ -237,6 +238,7 @@ class Loop(Crowd):
         context.enter(work.context(start))  # this coroutine's own context: nothing has to be left
         caller.set(None)
         handle = failure = None
+        checks: tuple[CheckResult, ...] = ()
         try:
             if _light(work, start):
                 values = work.arguments(start)
@@ -246,9 +248,9 @@ class Loop(Crowd):
             if inspect.isawaitable(result):
                 result = await result
             if result is None or isinstance(result, (bool, int, float)) or (isinstance(result, str) and len(result) < INLINE_LIMIT):
-                handle = work.kept(result)
+                handle, failure, checks = work.made(result)
             else:
-                handle = await self._asyncio.to_thread(work.kept, result)
+                handle, failure, checks = await self._asyncio.to_thread(work.made, result)
         except (KeyboardInterrupt, SystemExit, self._asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - as in a thread
             cause = self._causes.get(key)
             if cause is not None:
@@ -257,7 +259,7 @@ class Loop(Crowd):
                 failure = work.failure(error, start)
         self._causes.pop(key, None)
         self._capture.end()
-        self.ended(key, Outcome(start.n, start.attempt, began, time.time(), handle, failure))
+        self.ended(key, Outcome(start.n, start.attempt, began, time.time(), handle, failure, checks=checks))
 
 
 def _light(work: Work, start: Start) -> bool:
