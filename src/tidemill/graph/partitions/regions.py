@@ -46,57 +46,68 @@ def difference(a: Region, b: Region, axes: int) -> Region:
     return () if a is b else _swept(a, b, axes, difference, keep_a=True, keep_b=False)
 
 
-def _swept(a: Region, b: Region, axes: int, combine: Combine, *, keep_a: bool, keep_b: bool) -> Region:
+class _Cursor:
+    """A place within the bands of one side, which may be in the middle of a band."""
+
+    __slots__ = ("at", "bands", "hi", "inner", "keep", "lo")
+
+    def __init__(self, bands: Region, *, keep: bool) -> None:
+        self.bands = bands
+        self.keep = keep
+        self.at = 0
+        self.lo, self.hi, self.inner = bands[0]
+
+    def pass_to(self, place: int, made: list[tuple[int, int, Region]]) -> bool:
+        """Leave behind the bands that end at or before `place`, many at once. False when none is left."""
+        end = bisect_right(self.bands, place, self.at + 1, key=_end)
+        if self.keep:
+            _add(made, self.lo, self.hi, self.inner)
+            _extend(made, self.bands[self.at + 1 : end])
+        return self._enter(end)
+
+    def cut(self, lo: int, hi: int, made: list[tuple[int, int, Region]]) -> bool:
+        """Leave behind all before `hi`; what lies before `lo` met nothing on the other side. False when none is left."""
+        if self.keep and self.lo < lo:
+            _add(made, self.lo, lo, self.inner)
+        self.lo = hi
+        return self._enter(self.at + 1) if self.hi == hi else True
+
+    def finish(self, made: list[tuple[int, int, Region]]) -> None:
+        if self.keep and self.at < len(self.bands):
+            _add(made, self.lo, self.hi, self.inner)
+            _extend(made, self.bands[self.at + 1 :])
+
+    def _enter(self, at: int) -> bool:
+        self.at = at
+        if at == len(self.bands):
+            return False
+        self.lo, self.hi, self.inner = self.bands[at]
+        return True
+
+
+def _swept(first: Region, second: Region, axes: int, combine: Combine, *, keep_a: bool, keep_b: bool) -> Region:
     """Walk along the outer axis of both. Bands that meet nothing on the other side are copied, or passed over, many at once."""
     made: list[tuple[int, int, Region]] = []
     memo: dict[tuple[int, int], Region] = {}  # by identity: neighbours often share their inner regions
-    i = j = 0
-    a_lo, a_hi, a_in = a[0]
-    b_lo, b_hi, b_in = b[0]
-    while True:
-        if a_hi <= b_lo:
-            end = bisect_right(a, b_lo, i + 1, key=_end)
-            if keep_a:
-                _add(made, a_lo, a_hi, a_in)
-                _extend(made, a[i + 1 : end])
-            i = end
-            if i == len(a):
-                break
-            a_lo, a_hi, a_in = a[i]
-        elif b_hi <= a_lo:
-            end = bisect_right(b, a_lo, j + 1, key=_end)
-            if keep_b:
-                _add(made, b_lo, b_hi, b_in)
-                _extend(made, b[j + 1 : end])
-            j = end
-            if j == len(b):
-                break
-            b_lo, b_hi, b_in = b[j]
+    a, b = _Cursor(first, keep=keep_a), _Cursor(second, keep=keep_b)
+    more = True
+    while more:
+        if a.hi <= b.lo:
+            more = a.pass_to(b.lo, made)
+        elif b.hi <= a.lo:
+            more = b.pass_to(a.lo, made)
         else:
-            lo, hi = max(a_lo, b_lo), min(a_hi, b_hi)
-            if keep_a and a_lo < lo:
-                _add(made, a_lo, lo, a_in)
-            if keep_b and b_lo < lo:
-                _add(made, b_lo, lo, b_in)
-            key = (id(a_in), id(b_in))
+            lo, hi = max(a.lo, b.lo), min(a.hi, b.hi)
+            inners = a.inner, b.inner
+            left = a.cut(lo, hi, made)
+            more = b.cut(lo, hi, made) and left
+            key = (id(inners[0]), id(inners[1]))
             if (inner := memo.get(key)) is None:
-                inner = memo[key] = combine(a_in, b_in, axes - 1)
+                inner = memo[key] = combine(*inners, axes - 1)
             if inner:
                 _add(made, lo, hi, inner)
-            a_lo = b_lo = hi
-            i, j = i + (a_hi == hi), j + (b_hi == hi)
-            if a_hi == hi and i < len(a):
-                a_lo, a_hi, a_in = a[i]
-            if b_hi == hi and j < len(b):
-                b_lo, b_hi, b_in = b[j]
-            if i == len(a) or j == len(b):
-                break
-    if keep_a and i < len(a):
-        _add(made, max(a_lo, a[i][0]), a_hi, a_in)
-        _extend(made, a[i + 1 :])
-    if keep_b and j < len(b):
-        _add(made, max(b_lo, b[j][0]), b_hi, b_in)
-        _extend(made, b[j + 1 :])
+    a.finish(made)
+    b.finish(made)
     return tuple(made)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 __all__ = [
@@ -38,7 +38,7 @@ def of_indices(numbers: Iterable[int]) -> Runs:
     known = sorted(set(numbers))
     if not known:
         return EMPTY
-    inner = [bound for before, after in zip(known, known[1:], strict=False) if after - before > 1 for bound in (before + 1, after)]
+    inner = [bound for before, after in pairwise(known) if after - before > 1 for bound in (before + 1, after)]
     return (known[0], *inner, known[-1] + 1)
 
 

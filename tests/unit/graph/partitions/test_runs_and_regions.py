@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from itertools import product as combinations
 
 import pytest
@@ -16,7 +17,7 @@ OPERATIONS = [("union", frozenset.union), ("intersection", frozenset.intersectio
 
 
 def is_normal(found: runs.Runs) -> bool:
-    return len(found) % 2 == 0 and all(a < b for a, b in zip(found, found[1:], strict=False))
+    return len(found) % 2 == 0 and all(a < b for a, b in pairwise(found))
 
 
 @pytest.mark.parametrize(("name", "model"), OPERATIONS)
@@ -79,7 +80,7 @@ def listed(region: regions.Region, axes: int) -> list[tuple[int, ...]]:
 def is_canonical(region: regions.Region, axes: int) -> bool:
     if axes == 1:
         return is_normal(region)
-    apart = all(a[1] < b[0] or (a[1] == b[0] and a[2] != b[2]) for a, b in zip(region, region[1:], strict=False))
+    apart = all(a[1] < b[0] or (a[1] == b[0] and a[2] != b[2]) for a, b in pairwise(region))
     return apart and all(lo < hi and inner and is_canonical(inner, axes - 1) for lo, hi, inner in region)
 
 
