@@ -26,7 +26,10 @@ class Shop:
         self.prints = self.fresh()
 
     def fresh(self, **options) -> CodePrints:
-        return CodePrints(local=lambda name: name.partition(".")[0] == "shop", versions=lambda name: self.versions.get(name), **options)
+        return CodePrints(local=lambda name: name.partition(".")[0] == "shop", versions=self.version, **options)
+
+    def version(self, package: str) -> str | None:
+        return self.versions.get(package)
 
     def write(self, **modules: str) -> None:
         """Write `shop/NAME.py` for each; `init` is the package itself. Loaded modules are forgotten."""

@@ -6,6 +6,7 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 SWAPS = {
@@ -19,7 +20,7 @@ SWAPS = {
 class Mutation(NamedTuple):
     kind: str
     line: int
-    apply: Callable[[], None]  # to the tree that it was made from
+    apply: Callable[[], object]  # to the tree that it was made from
 
 
 def mutations(tree: ast.Module) -> Iterator[Mutation]:
@@ -32,7 +33,7 @@ def mutations(tree: ast.Module) -> Iterator[Mutation]:
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
             if isinstance(block, list) and not isinstance(node, ast.Module):
-                yield from _of_block(block, idle)
+                yield from _of_block(block)
 
 
 def _of(node: ast.AST) -> Iterator[Mutation]:
@@ -58,29 +59,25 @@ def _of(node: ast.AST) -> Iterator[Mutation]:
     if isinstance(node, ast.Return) and node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
         yield Mutation("result dropped", line, lambda: setattr(node, "value", ast.Constant(None)))
     if isinstance(node, ast.FunctionDef) and node.args.defaults:
-        yield Mutation("default dropped", line, lambda: node.args.defaults.pop(0))
+        yield Mutation("default dropped", line, partial(node.args.defaults.pop, 0))
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         yield Mutation("decorator added", line, lambda: node.decorator_list.append(ast.Name("decorated", ast.Load())))
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.decorator_list:
-        yield Mutation("decorator dropped", line, lambda: node.decorator_list.pop())
+        yield Mutation("decorator dropped", line, node.decorator_list.pop)
     if isinstance(node, ast.ClassDef) and node.bases:
-        yield Mutation("base dropped", line, lambda: node.bases.pop())
+        yield Mutation("base dropped", line, node.bases.pop)
 
 
-def _of_block(block: list[ast.stmt], idle: set[int]) -> Iterator[Mutation]:
+def _of_block(block: list[ast.stmt]) -> Iterator[Mutation]:
     for place, one in enumerate(block):
-        if isinstance(one, ast.Pass) or id(one) in idle and isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant):
+        if isinstance(one, ast.Pass) or _constant(one):
             continue
         yield Mutation("statement dropped", one.lineno, lambda place=place: block.__setitem__(place, ast.Pass()))
         after = block[place + 1] if place + 1 < len(block) else None
         kinds = (ast.FunctionDef, ast.ClassDef, ast.Pass)  # methods in another order are the same class
-        if after is not None and not isinstance(one, kinds) and not isinstance(after, kinds) and not _constant(after):
-            if ast.dump(one) != ast.dump(after):
-                yield Mutation(
-                    "statements swapped",
-                    one.lineno,
-                    lambda place=place: block.__setitem__(slice(place, place + 2), block[place + 1 : place - 1 if place else None : -1]),
-                )
+        if after is None or isinstance(one, kinds) or isinstance(after, kinds) or _constant(after) or ast.dump(one) == ast.dump(after):
+            continue
+        yield Mutation("statements swapped", one.lineno, partial(block.__setitem__, slice(place, place + 2), [after, one]))
 
 
 def _constant(node: ast.stmt) -> bool:
@@ -111,16 +108,24 @@ def unchanged(text: str, chance: random.Random) -> Iterator[tuple[str, str]]:
             node.body[0:1] = [ast.Expr(ast.Constant("Said otherwise.")), *([] if documented else node.body[:1])]
     yield "docstrings", ast.unparse(ast.fix_missing_locations(tree))
     tree = ast.parse(text)
-    names = [one.name for one in tree.body if isinstance(one, ast.FunctionDef)]
-    places = [
-        at for at, one in enumerate(tree.body) if isinstance(one, ast.FunctionDef) and not one.decorator_list and names.count(one.name) == 1
-    ]
+    places = [at for at, one in enumerate(tree.body) if isinstance(one, ast.FunctionDef) and _movable(one, tree)]
     if len(places) > 1:
         functions = [tree.body[at] for at in places]
         chance.shuffle(functions)
         for at, function in zip(places, functions, strict=True):
             tree.body[at] = function
         yield "functions moved", ast.unparse(tree)
+
+
+def _movable(function: ast.FunctionDef, tree: ast.Module) -> bool:
+    """Whether nothing that runs while the module is loaded reads the function, and it reads nothing then."""
+    early: list[ast.AST] = []
+    for one in tree.body:
+        early += [one.args, *one.decorator_list] if isinstance(one, ast.FunctionDef) else [one]
+    read = {name.id for one in early for name in ast.walk(one) if isinstance(name, ast.Name)}
+    once = sum(isinstance(one, ast.FunctionDef) and one.name == function.name for one in tree.body) == 1
+    names = [one for part in (function.args, *function.decorator_list, function.returns) if part for one in ast.walk(part)]
+    return once and function.name not in read and not any(isinstance(one, ast.Name) for one in names)
 
 
 def mutated(text: str, which: int) -> tuple[Mutation, str]:
