@@ -216,6 +216,7 @@ def merged(commits: list[Commit]) -> list[Commit]:
         into.attempts += commit.attempts
         into.notes += commit.notes
         into.memos += commit.memos
+        into.refs += commit.refs
         latest = rows[commit.run]
         for row in commit.tasks:
             latest[row.place, row.unit] = row

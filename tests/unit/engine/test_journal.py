@@ -7,6 +7,8 @@ import pytest
 
 from tidemill.engine.journal import Journal, merged
 from tidemill.errors import Problem
+from tidemill.graph.assets import RefRow
+from tidemill.graph.values import Handle
 from tidemill.machine.states import RunState, TaskState
 from tidemill.ports import Commit, EventRow, RunChange, TaskRow
 from tidemill.store.memory import MemoryStore
@@ -158,3 +160,12 @@ def test_a_question_that_fails_fails_for_who_asked_only() -> None:
         await desk.journal.close(patience=5)
 
     asyncio.run(main())
+
+
+def test_commits_of_a_run_are_merged_with_every_kind_of_row() -> None:
+    """A kind of row that `merged` forgot would be lost only when commits come together: now and then."""
+    row = RefRow(environment="default", asset="a", version="v", key="k", handle=Handle("json", "d", 1), at=1.0)
+    lists = [name for name in Commit.__struct_fields__ if isinstance(getattr(Commit(run="r", epoch=1), name), list)]
+    assert set(lists) == {"events", "tasks", "attempts", "notes", "memos", "refs"}
+    (both,) = merged([Commit(run="r", epoch=1, refs=[row]), Commit(run="r", epoch=1, refs=[row])])
+    assert both.refs == [row, row]
