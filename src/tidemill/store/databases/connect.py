@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Dialect, Executable, Select, Table, Text, bindparam, column, select
+from sqlalchemy import Boolean, ColumnElement, Dialect, Executable, Select, Table, Text, bindparam, column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -45,6 +45,9 @@ class Session(Protocol):
 
     def rows(self, statement: Executable, **values: Any) -> Rows:
         """What a query finds, or what a change returns."""
+
+    def many(self, statement: Executable, asked: Sequence[dict[str, Any]]) -> Rows:
+        """What a query finds for each of these values, one after the other."""
 
     def each(self, asked: Sequence[tuple[Executable, dict[str, Any]]]) -> list[int]:
         """Make changes, in order, and say how many rows each changed."""
@@ -124,6 +127,36 @@ def _each_in_sqlite(element: Any, compiler: Any, **told: Any) -> str:
 @compiles(_Each, "postgresql")
 def _each_in_postgres(element: Any, compiler: Any, **told: Any) -> str:
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **told)} AS json))"
+
+
+class _IsOneOf(ColumnElement[bool]):
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, searched: ColumnElement[Any], texts: ColumnElement[Any]) -> None:
+        self.searched = searched
+        self.texts = texts
+
+    def self_group(self, against: Any = None) -> _IsOneOf:  # noqa: ARG002 - it needs no parentheses
+        return self
+
+
+@compiles(_IsOneOf, "sqlite")
+def _is_one_of_in_sqlite(element: Any, compiler: Any, **told: Any) -> str:
+    searched, texts = compiler.process(element.searched, **told), compiler.process(element.texts, **told)
+    return f"{searched} IN (SELECT value FROM json_each({texts}))"  # noqa: S608 - compiled from values of ours
+
+
+@compiles(_IsOneOf, "postgresql")
+def _is_one_of_in_postgres(element: Any, compiler: Any, **told: Any) -> str:
+    # As an array it is a condition on the index; as a query it would be a join, whose plan depends on a guess at its size.
+    texts = f"json_array_elements_text(CAST({compiler.process(element.texts, **told)} AS json))"
+    return f"{compiler.process(element.searched, **told)} = ANY (ARRAY(SELECT {texts}))"
+
+
+def is_one_of(searched: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Whether a column is one of the texts in the value `name`, a JSON list: each is looked up in the column's index."""
+    return _IsOneOf(searched, bindparam(name))
 
 
 def each_text(name: str) -> Select[Any]:

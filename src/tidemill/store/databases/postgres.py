@@ -260,6 +260,11 @@ class PostgresSession:
         ready = self._database.compiled(statement)
         return self._connection.execute(ready.sql, ready.values(values), binary=True).fetchall()
 
+    def many(self, statement: Executable, asked: Sequence[dict[str, Any]]) -> Rows:
+        ready = self._database.compiled(statement)
+        cursors = [self._connection.execute(ready.sql, ready.values(values), binary=True) for values in asked]
+        return [row for cursor in cursors for row in cursor.fetchall()]
+
     def each(self, asked: Sequence[tuple[Executable, dict[str, Any]]]) -> list[int]:
         cursors = []
         for statement, values in asked:

@@ -215,6 +215,10 @@ class SqliteSession:
         ready = self._database.compiled(statement)
         return self.connection.execute(ready.sql, ready.values(values)).fetchall()
 
+    def many(self, statement: Executable, asked: Sequence[dict[str, Any]]) -> Rows:
+        ready = self._database.compiled(statement)
+        return [row for values in asked for row in self.connection.execute(ready.sql, ready.values(values))]
+
     def each(self, asked: Sequence[tuple[Executable, dict[str, Any]]]) -> list[int]:
         counts = []
         for statement, values in asked:

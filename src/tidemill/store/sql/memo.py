@@ -11,14 +11,14 @@ from sqlalchemy import literal_column as literal
 
 from tidemill.ports import MemoRow
 from tidemill.store import encoding
-from tidemill.store.databases.connect import Bulk, Session, each_text
+from tidemill.store.databases.connect import Bulk, Session, each_text, is_one_of
 from tidemill.store.databases.tables import memos
 
 MEMOS = Bulk(memos)
 AT_ONCE = 1000  # keys asked for in one query
 
-OF_KEYS = select(memos).where(memos.c.key.in_(each_text("keys")))
-RECALL = select(memos).where(memos.c.key.in_(each_text("keys")), or_(memos.c.expires_at.is_(None), memos.c.expires_at > bindparam("now")))
+OF_KEYS = select(memos).where(is_one_of(memos.c.key, "keys"))
+RECALL = OF_KEYS.where(or_(memos.c.expires_at.is_(None), memos.c.expires_at > bindparam("now")))
 
 # Of each asset the time of its `last` but one newest, and then from there on: an asset with a long past costs no more than others.
 _asked = each_text("assets").subquery()

@@ -15,7 +15,7 @@ from sqlalchemy import Select, bindparam, select
 from tidemill.graph.assets import RefRow
 from tidemill.ports import Page
 from tidemill.store import encoding
-from tidemill.store.databases.connect import Bulk, Session, each_text
+from tidemill.store.databases.connect import Bulk, Session, is_one_of
 from tidemill.store.databases.tables import environments, publications, refs
 from tidemill.store.pages import after_version
 from tidemill.store.pointers import Part, Pointer, differing, moves, pointer
@@ -23,13 +23,12 @@ from tidemill.store.problems import Moved
 
 REFS = Bulk(refs)
 PUBLICATIONS = Bulk(publications, leave_out=("seq",), replace=False)
-AT_ONCE = 200  # pointers looked up in one query
 
 OF_ENVIRONMENT = select(refs).where(refs.c.environment == bindparam("environment")).order_by(refs.c.asset, refs.c.partition)
-OF_ASSETS = OF_ENVIRONMENT.where(refs.c.asset.in_(each_text("assets")))
-# Each asset with each partition: of those asked for it is rarely more than there are, and at most AT_ONCE squared.
-THESE = select(refs).where(
-    refs.c.environment == bindparam("environment"), refs.c.asset.in_(each_text("assets")), refs.c.partition.in_(each_text("partitions"))
+OF_ASSETS = OF_ENVIRONMENT.where(is_one_of(refs.c.asset, "assets"))
+# One by one: a query for many of them has a plan that was good when the table was small.
+ONE = select(refs).where(
+    refs.c.environment == bindparam("environment"), refs.c.asset == bindparam("asset"), refs.c.partition == bindparam("partition")
 )
 PARENT = select(environments.c.parent).where(environments.c.name == bindparam("name"))
 
@@ -59,10 +58,6 @@ def row(told: Sequence[Any], seq: int = 0) -> RefRow:
     )
 
 
-def _json(words: Collection[str]) -> str:
-    return msgspec.json.encode(sorted(set(words))).decode()
-
-
 def _line(session: Session, environment: str) -> Iterator[str]:
     """The environment, and those that it stands on, nearest first."""
     name = environment
@@ -79,21 +74,15 @@ def shown(session: Session, environment: str, assets: Collection[str] | None) ->
         if assets is None:
             told = session.rows(OF_ENVIRONMENT, environment=name)
         else:
-            told = session.rows(OF_ASSETS, environment=name, assets=_json(assets))
+            told = session.rows(OF_ASSETS, environment=name, assets=msgspec.json.encode(sorted(assets)).decode())
         found |= {(one[1], one[2]): one for one in told}
     return [row(found[part]) for part in sorted(found)]
 
 
 def _said(session: Session, environment: str, parts: Collection[Part]) -> dict[Part, RefRow]:
     """What the environment says itself of these."""
-    wanted, found = sorted(parts), {}
-    for start in range(0, len(wanted), AT_ONCE):
-        some = set(wanted[start : start + AT_ONCE])
-        assets, partitions = _json([asset for asset, _ in some]), _json([partition for _, partition in some])
-        for told in session.rows(THESE, environment=environment, assets=assets, partitions=partitions):
-            if (told[1], told[2]) in some:
-                found[told[1], told[2]] = row(told)
-    return found
+    asked = [{"environment": environment, "asset": asset, "partition": partition} for asset, partition in sorted(parts)]
+    return {(ref.asset, ref.partition): ref for ref in map(row, session.many(ONE, asked))}
 
 
 def _seen(session: Session, environment: str, parts: Collection[Part]) -> dict[Part, RefRow]:
