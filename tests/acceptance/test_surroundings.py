@@ -19,8 +19,10 @@ UP = re.compile(r"\x1b\[(\d+)F")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_a_terminal(folder: Folder, *words: str, columns: int = 80, lines: int = 24, **env: str | None) -> tuple[str, int]:
-    """What a person sees who runs a command, and its exit code."""
+def on_a_terminal(
+    folder: Folder, *words: str, columns: int = 80, lines: int = 24, types: tuple[bytes, bytes] = (b"", b""), **env: str | None
+) -> tuple[str, int]:
+    """What a person sees who runs a command, and its exit code. `types`: a prompt, and what is typed at it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
@@ -36,6 +38,9 @@ def on_a_terminal(folder: Folder, *words: str, columns: int = 80, lines: int = 2
         if not data:
             break
         seen += data
+        if types[0] and types[0] in seen:
+            os.write(ours, types[1])
+            types = (b"", b"")
     os.close(ours)
     return seen.decode(), process.wait()
 
@@ -148,3 +153,15 @@ def test_paths_with_spaces_and_words_of_other_languages_work(folder: Folder) -> 
     )
     assert folder.tidemill("run", "mein Ordner ü/flow.py").stdout == "1\n"
     assert folder.tidemill("show", "last", "--project", "mein Ordner ü").stdout.endswith("returned: 1\n")
+
+
+def test_a_replay_opens_the_debugger_where_it_failed(folder: Folder) -> None:
+    folder.write(
+        "from tidemill import flow, task\n\n@task\ndef a(x: int) -> int:\n    y = x + 1\n    raise ValueError('no')\n\n"
+        "@flow\ndef f():\n    return a(41)\n"
+    )
+    folder.tidemill("run", code=1)
+    seen, code = on_a_terminal(folder, "replay", "last", "a", "--debug", types=(b"(Pdb)", b"p y * 10\nq\n"))
+    assert "pipeline.py(6)a()" in seen
+    assert "420" in seen
+    assert code == 1
