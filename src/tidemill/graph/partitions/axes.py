@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 from tidemill.errors import nearest
 from tidemill.graph.partitions import runs as r
-from tidemill.graph.partitions.calendars import Calendar, Refused, calendar, wall_of
-from tidemill.graph.partitions.crons import ticks
+from tidemill.graph.partitions.calendars.crons import ticks
+from tidemill.graph.partitions.calendars.regular import Calendar, Refused, calendar, wall_of
+from tidemill.graph.partitions.calendars.zones import FIRST_YEAR, LAST_YEAR
 from tidemill.graph.partitions.dimensions import Dimension, Dynamic, Registry, Static, TimeDimension, Windows
 from tidemill.graph.partitions.problems import BadPartition, BadPartitions
 from tidemill.graph.partitions.runs import Runs
-from tidemill.graph.partitions.zones import FIRST_YEAR, LAST_YEAR
 
 __all__ = ["Axis", "ListAxis", "TimeAxis", "axis_of", "period"]
 

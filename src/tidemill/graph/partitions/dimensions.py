@@ -10,7 +10,7 @@ import msgspec
 
 from tidemill.errors import BadSetting
 from tidemill.graph.durations import seconds
-from tidemill.graph.partitions.calendars import Unit
+from tidemill.graph.partitions.calendars.regular import Unit
 from tidemill.graph.partitions.problems import BadPartitions
 
 __all__ = [

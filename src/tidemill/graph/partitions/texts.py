@@ -186,11 +186,11 @@ def from_ranges(space: Space, ranges: Ranges) -> PartitionSet:
     try:
         boxes = [[_numbers(axis, box[axis.name]) for axis in space.nested] for box in ranges]
     except (KeyError, TypeError, ValueError) as error:
-        raise Corrupt("A stored set of partitions cannot be read.", why=f"It was refused with: {error!r}.", mend="Build the partitions again.") from None
+        why = f"It was refused with: {error!r}."
+        raise Corrupt("A stored set of partitions cannot be read.", why=why, mend="Build the partitions again.") from None
     except BadPartition as problem:
-        raise Corrupt(
-            "A stored set of partitions speaks of a partition that is not any more.", why=f"{problem.what} {problem.why}", mend=problem.mend
-        ) from None
+        what = "A stored set of partitions speaks of a partition that is not any more."
+        raise Corrupt(what, why=f"{problem.what} {problem.why}", mend=problem.mend) from None
     return PartitionSet(space, regions.joined([regions.product(box) for box in boxes], len(space)))
 
 

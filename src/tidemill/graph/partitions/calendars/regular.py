@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Literal, Protocol, TypeAlias
 
-from tidemill.graph.partitions.zones import DAY, Zone, zone
+from tidemill.graph.partitions.calendars.zones import DAY, Zone, zone
 
 __all__ = ["Calendar", "Days", "Hours", "Months", "Refused", "Unit", "Weeks", "calendar", "read_offset", "wall_of", "written_offset"]
 

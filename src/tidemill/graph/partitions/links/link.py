@@ -12,10 +12,10 @@ from functools import cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 from tidemill.graph.partitions import regions
+from tidemill.graph.partitions import runs as r
 from tidemill.graph.partitions.axes import Axis, ListAxis, TimeAxis
-from tidemill.graph.partitions.calendars import Calendar
-from tidemill.graph.partitions.problems import BadPartition, MappingMisfit
-from tidemill.graph.partitions.rules import (
+from tidemill.graph.partitions.calendars.regular import Calendar
+from tidemill.graph.partitions.links.rules import (
     All,
     AxisRule,
     Custom,
@@ -30,6 +30,7 @@ from tidemill.graph.partitions.rules import (
     Window,
     whole,
 )
+from tidemill.graph.partitions.problems import BadPartition, MappingMisfit
 from tidemill.graph.partitions.sets import PartitionSet
 from tidemill.graph.partitions.spaces import Space
 
@@ -70,7 +71,10 @@ class AxisLink:
         self.downstream = downstream
         self.because = because
         self._pairs = joined
-        self._there_up = [axis.extent if any(p.up == at for p in joined) else axis.universe(now) for at, axis in enumerate(upstream.nested)]
+        self._there_up = [
+            axis.extent if any(p.up == at for p in joined) else axis.universe(now) for at, axis in enumerate(upstream.nested)
+        ]
+        self._alone = [at for at in range(len(upstream.nested)) if all(p.up != at for p in joined)]
         self._there_down = [axis.extent for axis in downstream.nested]
 
     def image(self, upstream: PartitionSet) -> PartitionSet:
@@ -86,12 +90,14 @@ class AxisLink:
     def _carried(self, given: PartitionSet, *, forth: bool) -> regions.Region:
         there = self._there_down if forth else self._there_up
         ways = [(p.up, p.down, p.relation.forth) if forth else (p.down, p.up, p.relation.back) for p in self._pairs]
-        # Axes without a partner must hold something that is read at all; what they hold makes no difference.
         made = []
         for box in regions.boxes(given.region, len(given.space)):
+            # What an axis without a partner holds makes no difference, as long as some of it is read at all.
+            if not all(r.intersection(box[at], self._there_up[at]) for at in (self._alone if forth else ())):
+                continue
             target = list(there)
             for source, place, carry in ways:
-                target[place] = regions.intersection(carry(box[source]), there[place], 1)
+                target[place] = r.intersection(carry(box[source]), there[place])
             made.append(regions.product(target))
         return regions.joined(made, len(there))
 
@@ -104,7 +110,8 @@ class CustomLink:
     def __init__(self, upstream: Space, downstream: Space, function: Custom, now: datetime | None) -> None:
         self.upstream = upstream
         self.downstream = downstream
-        self.because = f"a function of yours, {getattr(function.function, '__name__', 'without a name')}, says which (slow: called per partition)"
+        name = getattr(function.function, "__name__", "without a name")
+        self.because = f"a function of yours, {name}, says which (slow: it is called per partition)"
         self._everything = PartitionSet.everything(downstream, now)
         self._read = cache(lambda key: self._asked(function, key))
 
@@ -126,12 +133,12 @@ class CustomLink:
     def image(self, upstream: PartitionSet) -> PartitionSet:
         """The downstream partitions there are that read any of these. Asks about each of them."""
         _same(self.upstream, upstream)
-        return PartitionSet.of(self.downstream, (key for key in self._everything.keys() if self._read(key) & upstream))  # noqa: SIM118
+        return PartitionSet.of(self.downstream, (key for key in self._everything if self._read(key) & upstream))
 
     def preimage(self, downstream: PartitionSet) -> PartitionSet:
         """The upstream partitions that these read. Asks about each of them."""
         _same(self.downstream, downstream)
-        found = [self._read(key).region for key in downstream.keys()]  # noqa: SIM118: the keys of a set of partitions, in order
+        found = [self._read(key).region for key in downstream]
         return PartitionSet(self.upstream, regions.joined(found, len(self.upstream)))
 
 
@@ -144,10 +151,10 @@ def _same(expected: Space, given: PartitionSet) -> None:
 
 
 def link(upstream: Space, downstream: Space, rule: Rule | None = None, now: datetime | None = None) -> Link:
-    """The link of two spaces by a rule: for the dimension that they share, or per downstream dimension, or by a function; None: by default.
+    """The link of two spaces by a rule: for the dimension that they share, or per downstream dimension, or by a function.
 
-    `now` bounds what `ALL`, `LATEST` and dimensions that only the upstream has stand for. `because` of the link says in words what
-    reads what. Raises `MappingMisfit`.
+    Without a rule, the default. `now` bounds what `ALL`, `LATEST` and dimensions that only the upstream has stand for. `because` of
+    the link says in words what reads what. Raises `MappingMisfit`.
     """
     if isinstance(rule, Custom):
         return CustomLink(upstream, downstream, rule, now)
@@ -160,7 +167,7 @@ def link(upstream: Space, downstream: Space, rule: Rule | None = None, now: date
         pairs.append(_Pair(up, down, relation))
         because += [reason] if reason else []
     because += [f"all of {a.name}" for at, a in enumerate(upstream.nested) if a.name and all(at != up for up, _ in partners)]
-    because += [f"the same for each {a.name}" for at, a in enumerate(downstream.nested) if a.name and all(at != down for _, down in partners)]
+    because += [f"the same for each {a.name}" for at, a in enumerate(downstream.nested) if a.name and all(at != d for _, d in partners)]
     return AxisLink(upstream, downstream, pairs, "; ".join(because) or "neither has partitions", now)
 
 
@@ -183,7 +190,9 @@ def _named(space: Space, places: list[int]) -> str:
     return " and ".join(space.nested[at].name for at in places)
 
 
-def _per_dimension(rule: AxisRule | Mapping[str, AxisRule] | None, partners: list[tuple[int, int]], downstream: Space) -> dict[str, AxisRule]:
+def _per_dimension(
+    rule: AxisRule | Mapping[str, AxisRule] | None, partners: list[tuple[int, int]], downstream: Space
+) -> dict[str, AxisRule]:
     shared = [downstream.nested[down].name for _, down in partners]
     if rule is None:
         return {}
@@ -199,7 +208,9 @@ def _per_dimension(rule: AxisRule | Mapping[str, AxisRule] | None, partners: lis
     meant = shared if len(shared) == 1 else times
     if len(meant) != 1:
         raise MappingMisfit(
-            f"It is not clear which dimension {rule} maps.", why=f"Both sides share {', '.join(shared) or 'none'}.", mend="Give a dict: {'day': shift(-1)}."
+            f"It is not clear which dimension {rule} maps.",
+            why=f"Both sides share {', '.join(shared) or 'none'}.",
+            mend="Give a dict: {'day': shift(-1)}.",
         )
     return {meant[0]: rule}
 
@@ -219,7 +230,11 @@ def _relation(up: Axis, down: Axis, rule: AxisRule | None, now: datetime | None)
         case Identity() if not up.fits(down) and not (isinstance(up, ListAxis) and isinstance(down, ListAxis)):
             raise MappingMisfit(f"{up.name} and {down.name} have no keys in common.", mend="Leave the rule out, or use OVERLAP.")
         case Window() | Overlap():
-            raise MappingMisfit(f"The keys of {down.name} have no order.", why=f"{rule} is for dimensions of time.", mend="Use IDENTITY, ALL or a function.")
+            raise MappingMisfit(
+                f"The keys of {down.name!r} have no order.",
+                why=f"{rule} is for dimensions of time.",
+                mend="Use IDENTITY, ALL or a function.",
+            )
         case _:
             return _default(up, down)
 

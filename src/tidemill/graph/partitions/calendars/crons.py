@@ -15,9 +15,9 @@ from itertools import accumulate
 
 from cronsim import CronSim, CronSimError
 
-from tidemill.graph.partitions.calendars import Refused, read_offset, wall_of, written_offset
+from tidemill.graph.partitions.calendars.regular import Refused, read_offset, wall_of, written_offset
+from tidemill.graph.partitions.calendars.zones import DAY, FIRST_YEAR, LAST_YEAR, Zone, zone
 from tidemill.graph.partitions.problems import BadPartitions
-from tidemill.graph.partitions.zones import DAY, FIRST_YEAR, LAST_YEAR, Zone, zone
 
 __all__ = ["Ticks", "ticks"]
 
