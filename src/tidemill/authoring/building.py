@@ -179,7 +179,7 @@ class Building:
         token = caller.set(self)
         try:
             found = {name: self.asset(name, flow.function) for name in flow.signature.required if name not in given}
-            return {name: Reference(self, self.current(one), one.result_hint) for name, one in found.items() if one is not None}
+            return {name: Reference(self, self.current(one), one.result_hint, label=one.name) for name, one in found.items() if one is not None}
         finally:
             caller.reset(token)
 

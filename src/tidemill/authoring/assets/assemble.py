@@ -53,7 +53,7 @@ def assemble(
     are run parameters, for each asset that has them. Without `keep`, values stay in memory.
     Raises `Unknown`, `NotBuilt`, `BadParameter`, `CyclicGraph`, and what wiring raises.
     """
-    work = _Assembly(definitions, shown or {}, forced or {}, dict(params or {}), keep, code_of, name)
+    work = _Assembly(definitions, shown or {}, forced or {}, dict(params or {}), keep=keep, code_of=code_of, name=name)
     return work.run(list(dict.fromkeys(targets)))
 
 
@@ -64,6 +64,7 @@ class _Assembly:
         shown: Mapping[str, Handle],
         forced: Mapping[str, str],
         params: dict[str, Any],
+        *,
         keep: Keep | None,
         code_of: CodeOf,
         name: str,
@@ -193,7 +194,8 @@ class _Assembly:
         building.assets = OnlyParameters(self.definitions, name)
         given: dict[str, Any] = {setting: self.params[setting] for setting in wired.settings if setting in self.params}
         for parameter, upstream in wired.inputs.items():
-            given[parameter] = Reference(building, self._input(upstream, name), self.definitions.asset(upstream).result_hint)
+            hint = self.definitions.asset(upstream).result_hint
+            given[parameter] = Reference(building, self._input(upstream, name), hint, label=upstream)
         for parameter in wired.resources:
             given[parameter] = self.definitions.resource_objects[parameter]
         output = building.part(given, GroupDraft(f"{name}.flow", asset.flow.name, ""))

@@ -62,8 +62,10 @@ class Asset(Task[P, R]):
         version: str = "",
         backoff: BackoffCallable | None = None,
         options: AssetOptions | None = None,
+        made: Task[P, R] | None = None,
     ) -> None:
-        super().__init__(function, policy=policy, version=version, backoff=backoff)
+        super().__init__(function, policy=policy, version=version, backoff=backoff, origin=made)
+        self._origin = None  # of `made` only the signature is taken: it is costly to read
         self.name = _checked(name or self.__name__.strip("<>"), function)
         self.about = options or AssetOptions()
         self._added: list[Any] = []
@@ -110,7 +112,10 @@ class Asset(Task[P, R]):
     def __reduce__(self) -> Any:
         if self.importable:
             return super().__reduce__()
-        return (_again, (type(self), self.function, self.name, self.policy, self.stated_version, self.backoff, self.about, self._added))
+        return (_again, (type(self), getattr(self, "flow", self.function), self._words(), self._added))
+
+    def _words(self) -> dict[str, Any]:
+        return {"name": self.name, "policy": self.policy, "version": self.stated_version, "backoff": self.backoff, "options": self.about}
 
     def __repr__(self) -> str:
         return f"<asset {self.name} ({self.module}:{self.qualname})>"
@@ -198,11 +203,6 @@ class FlowAsset(Asset[P, R]):
 
         return Maker(function=published, signature=Signature(published), checks=self.checks, loads=frozenset({"result"}))
 
-    def __reduce__(self) -> Any:
-        if self.importable:
-            return super().__reduce__()
-        return (_again, (type(self), self.flow, self.name, self.policy, self.stated_version, self.backoff, self.about, self._added))
-
 
 class AssetMaker(Protocol):
     """What `@asset(...)` is: it makes an asset of a function or flow."""
@@ -263,7 +263,7 @@ def _made(function: Any, own: AssetOptions, rest: Mapping[str, Any]) -> Asset[..
     # What cannot be a task cannot be an asset either; and the name, which may hold a "/", is checked by the asset.
     made = task(**cast("Any", {word: value for word, value in rest.items() if word != "name"}))(function)
     return Asset(
-        made.function, name=name, policy=made.policy, version=made.stated_version, backoff=made.backoff, options=own
+        made.function, name=name, policy=made.policy, version=made.stated_version, backoff=made.backoff, options=own, made=made
     )
 
 
@@ -285,12 +285,8 @@ def _field_hints(kind: Any) -> dict[str, Any]:
         return {}
 
 
-def _again(
-    kind: Any, function: Any, name: str, policy: Policy, version: str, backoff: BackoffCallable | None,
-    options: AssetOptions, added: list[Any],
-) -> Asset[..., Any]:  # fmt: skip
-    made: Asset[..., Any] = kind(function, name=name, policy=policy, version=version, backoff=backoff, options=options)
+def _again(kind: Any, function: Any, words: dict[str, Any], added: list[Any]) -> Asset[..., Any]:
+    made: Asset[..., Any] = kind(function, **words)
     for check in added:
         made.add_check(check)
     return made
-
