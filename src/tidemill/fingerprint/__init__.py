@@ -1,9 +1,9 @@
 """Code and data digests: what a function is, what a value is, and what changed between two of them."""
 
-from tidemill.fingerprint.approx import approx_equal
-from tidemill.fingerprint.data import TableDigest, is_table, joined, table_digest
 from tidemill.fingerprint.difference import difference
 from tidemill.fingerprint.prints import CodePrint, CodePrints, NoFunction, fingerprint
+from tidemill.fingerprint.tables.approx import approx_equal
+from tidemill.fingerprint.tables.digests import TableDigest, is_table, joined, table_digest
 from tidemill.fingerprint.trace import Trace, seen
 
 __all__ = [

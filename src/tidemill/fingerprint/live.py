@@ -9,11 +9,13 @@ import functools
 import pathlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["carried", "contained", "functions_of", "plain", "steps"]
+from tidemill.fingerprint.tables.digests import table_digest
+
+__all__ = ["Plain", "carried", "contained", "functions_of", "steps"]
 
 _DEPTH = 6
 _LISTS = (list, tuple, set, frozenset)
@@ -67,53 +69,66 @@ def contained(value: Any, depth: int = 3) -> list[Any]:
     return [one for item in value for one in contained(item, depth - 1)]
 
 
-def plain(value: Any, depth: int = _DEPTH) -> tuple[str, list[type]]:
-    """`value` as text that is equal for equal values, and the types of the instances in it.
+class Plain:
+    """A value as text that is equal for equal values; functions, classes and modules stand as their names.
 
-    Functions, classes and modules stand as their names. The text of what cannot be read is its type's name in <>.
+    Instances are looked into only if `inside` says so of their type: those of libraries hold caches. `kinds` are the
+    types of all instances; `opaque` those that stand for nothing but their type.
     """
-    kinds: list[type] = []
-    return _plain(value, depth, kinds), kinds
+
+    def __init__(self, value: Any, inside: Callable[[type], bool]) -> None:
+        self.kinds: list[type] = []
+        self.opaque: list[type] = []
+        self._inside = inside
+        self.text = self._text(value, _DEPTH)
+
+    def _text(self, value: Any, depth: int) -> str:
+        kind = type(value)
+        if kind is str:
+            return f"s{len(value)}:{value}"
+        if kind is int:
+            return f"i{value:x}."
+        if kind in _BY_REPR or isinstance(value, pathlib.PurePath):
+            return f"{kind.__name__}:{value!r}."
+        if isinstance(value, ModuleType):
+            return f"module {value.__name__}."
+        if isinstance(value, type | FunctionType):
+            return f"name {value.__module__}.{value.__qualname__}."
+        if isinstance(value, re.Pattern):
+            return f"pattern {value.flags} {self._text(value.pattern, depth)}"
+        if depth < 0:
+            return self._unread(kind)
+        if kind in _LISTS or isinstance(value, tuple):
+            items = [self._text(one, depth - 1) for one in value]
+            return f"{kind.__name__}{len(items)}({''.join(sorted(items) if kind in (set, frozenset) else items)})"
+        if isinstance(value, _MAPS):
+            return f"dict({''.join(self._text(key, depth - 1) + '=' + self._text(one, depth - 1) for key, one in value.items())})"
+        return self._instance(value, depth)
+
+    def _instance(self, value: Any, depth: int) -> str:
+        kind = type(value)
+        self.kinds.append(kind)
+        if isinstance(value, enum.Enum):
+            return f"enum {kind.__qualname__}.{value.name}."
+        if (table := table_digest(value)) is not None:
+            return f"table {table.algorithm} {table.schema} {table.table}."
+        names = [name for name in (*getattr(value, "__dict__", ()), *_slots(kind)) if name not in ("__dict__", "__weakref__")]
+        if not names or not self._inside(kind):
+            return self._unread(kind)
+        fields = (f"{name}={self._text(_attribute(value, name), depth - 1)}" for name in sorted(set(names)))
+        return f"{kind.__module__}.{kind.__qualname__}({''.join(fields)})"
+
+    def _unread(self, kind: type) -> str:
+        self.opaque.append(kind)
+        return f"<{kind.__module__}.{kind.__qualname__}>"
 
 
-def _plain(value: Any, depth: int, kinds: list[type]) -> str:
-    kind = type(value)
-    if kind is str:
-        return f"s{len(value)}:{value}"
-    if kind is int:
-        return f"i{value:x}."
-    if kind in _BY_REPR or isinstance(value, pathlib.PurePath):
-        return f"{kind.__name__}:{value!r}."
-    if isinstance(value, ModuleType):
-        return f"module {value.__name__}."
-    if isinstance(value, type | FunctionType):
-        return f"name {value.__module__}.{value.__qualname__}."
-    if depth < 0:
-        return f"<{kind.__qualname__}>"
-    if kind in _LISTS or isinstance(value, tuple):
-        items = [_plain(one, depth - 1, kinds) for one in value]
-        return f"{kind.__name__}{len(items)}({''.join(sorted(items) if isinstance(value, set | frozenset) else items)})"
-    if isinstance(value, _MAPS):
-        return f"dict({''.join(_plain(k, depth - 1, kinds) + '=' + _plain(v, depth - 1, kinds) for k, v in value.items())})"
-    if isinstance(value, re.Pattern):
-        return f"pattern {value.flags} {_plain(value.pattern, depth, kinds)}"
-    kinds.append(kind)
-    if isinstance(value, enum.Enum):
-        return f"enum {kind.__qualname__}.{value.name}."
-    return _fields(value, depth, kinds)
-
-
-def _fields(value: Any, depth: int, kinds: list[type]) -> str:
-    kind = type(value)
-    names = list(getattr(value, "__dict__", ()))
+def _slots(kind: type) -> list[str]:
+    found: list[str] = []
     for base in kind.__mro__:
         slots = vars(base).get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else list(slots)
-    names = [name for name in names if name not in ("__dict__", "__weakref__")]
-    held = [(name, _attribute(value, name)) for name in sorted(set(names))]
-    if not held:
-        return f"<{kind.__module__}.{kind.__qualname__}>"
-    return f"{kind.__module__}.{kind.__qualname__}({''.join(f'{name}={_plain(one, depth - 1, kinds)}' for name, one in held)})"
+        found += [slots] if isinstance(slots, str) else list(slots)
+    return found
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tidemill.fingerprint.live import carried, contained, functions_of, plain, steps
+from tidemill.fingerprint.live import Plain, carried, contained, functions_of, steps
 from tidemill.fingerprint.modules import Module, spoken
 from tidemill.fingerprint.sources import Binding, digest_of, opened
 
@@ -52,14 +52,15 @@ class Objects:
     def _held(self, name: str, value: Any) -> None:
         walk = self._walk
         walk.lasting = False  # it can change without a file changing
-        text, kinds = plain(value)
-        shown = repr(value) if not kinds and len(text) < 200 else ""
-        walk.add(name, f"value:{digest_of(text)}", shown)
-        if "<" in text and not shown:
-            walk.notes.add(f"{name} is a {type(value).__qualname__}: what it holds is seen in part only")
+        read = Plain(value, lambda kind: walk.is_local(kind.__module__))
+        shown = repr(value) if not read.kinds and len(read.text) < 200 else ""
+        walk.add(name, f"value:{digest_of(read.text)}", shown)
+        if read.opaque:
+            unread = ", ".join(sorted({kind.__qualname__ for kind in read.opaque}))
+            walk.notes.add(f"{name} holds {unread}: what is inside does not count")
         for one in contained(value):
             walk.uses.setdefault(name, set()).add(self.kind(one) if isinstance(one, type) else self.function(one))
-        for kind in kinds:
+        for kind in read.kinds:
             walk.uses.setdefault(name, set()).add(self.kind(kind))
 
     def kind(self, kind: type) -> str:

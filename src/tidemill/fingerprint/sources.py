@@ -130,7 +130,12 @@ class SourceFile:
         known = self._facts.get(id(node))
         if known is None:
             meant = self._meant(node)
-            known = self._facts[id(node)] = Facts(digest_of(canonical(meant)), uses(meant), self.source(node))
+            try:
+                known = Facts(digest_of(canonical(meant)), uses(meant), self.source(node))
+            except RecursionError:  # an expression a thousand levels deep: its text as it is written, and every name in it
+                names = sorted({one.id for one in ast.walk(meant) if isinstance(one, ast.Name)})
+                known = Facts(digest_of("text", self.source(node)), tuple((name,) for name in names), self.source(node))
+            self._facts[id(node)] = known
         return known
 
     def _meant(self, node: ast.AST) -> ast.AST:
@@ -166,6 +171,9 @@ class SourceFile:
 
     def at(self, code: CodeType) -> list[ast.AST]:
         """The definitions that `code` may have been compiled from: one, unless its line has several lambdas that look alike."""
+        for one in self.names.get(code.co_qualname, ()):  # most stand at the top: the rest need not be looked through
+            if one.kind == "definition" and first_line(one.node) == code.co_firstlineno:
+                return [one.node]
         if self._places is None:
             self._places = {}
             for name, node in _named(self.tree, ""):

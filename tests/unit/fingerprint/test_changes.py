@@ -350,3 +350,37 @@ def test_equal_fingerprints_have_no_difference_and_others_never_none():
     old = CodePrint("m.f", "m", "1", {"m.f": "code:1"})
     assert difference(old, old) == []
     assert difference(old, CodePrint("m.f", "m", "2", {"m.f": "code:1"})) == ["how fingerprints are made has changed"]
+
+
+def test_tables_and_own_objects_in_a_closure_count_by_value_and_what_cannot_be_read_is_noted(shop):
+    pa = pytest.importorskip("pyarrow")
+    shop.write(
+        jobs="""
+
+        class Setting:
+            def __init__(self, rate):
+                self.rate = rate
+        def scaled(by):
+            def inner(row):
+                return row, by
+            return inner
+        """
+    )
+    scaled, setting = shop.take("jobs.scaled"), shop.take("jobs.Setting")
+
+    def digest(value):
+        return shop.prints.of(scaled(value)).digest
+
+    assert digest(setting(1)) == digest(setting(1)) != digest(setting(2))
+    assert digest(pa.table({"x": [1, 2]})) == digest(pa.table({"x": [2, 1]})) != digest(pa.table({"x": [3]}))
+    made = shop.prints.of(scaled(iter([])))
+    assert made.notes == ["shop.jobs.scaled.inner[by] holds list_iterator: what is inside does not count"]
+    assert digest("<b>") != digest("<i>")
+    assert shop.prints.of(scaled("<b>")).notes == []
+
+
+def test_an_expression_too_deep_to_be_walked_counts_as_it_is_written(shop):
+    long = " + ".join(["row"] * 950)
+    shop.write(jobs=f"def deep(row):\n    return {long} + other(row)\ndef other(row):\n    return row\n")
+    assert "shop.jobs.other" in shop.of("jobs.deep").parts
+    assert shop.reasons("jobs.deep", after=lambda: shop.edit("jobs", "+ other", "- other")) == ["code of deep changed"]

@@ -101,7 +101,7 @@ class _Sum:
 
 
 def _digested(schema: Any, batches: Iterable[Any]) -> TableDigest:
-    from tidemill.fingerprint import rowhash  # lazily: it needs numpy and pyarrow
+    from tidemill.fingerprint.tables import rowhash  # lazily: it needs numpy and pyarrow
 
     types = [rowhash.type_name(field.type) for field in schema]
     keys = _distinct([field.name for field in schema])

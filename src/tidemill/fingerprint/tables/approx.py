@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.errors import BadSetting
-from tidemill.fingerprint.data import is_table
+from tidemill.fingerprint.tables.digests import is_table
 
 __all__ = ["approx_equal"]
 
@@ -41,7 +41,7 @@ class _Comparison:
         import numpy as np
         import pyarrow as pa
 
-        from tidemill.fingerprint import rowhash  # lazily, all three: they are optional extras
+        from tidemill.fingerprint.tables import rowhash  # lazily, all three: they are optional extras
 
         self.numpy, self.arrow, self.rowhash = np, pa, rowhash
         self.tolerance = tolerance

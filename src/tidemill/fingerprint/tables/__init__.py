@@ -1,0 +1,1 @@
+"""What a table holds: order-free digests, and comparison within a tolerance."""
