@@ -25,7 +25,7 @@ from tidemill.project.values import preview
 
 __all__ = ["Prepared", "drive"]
 
-Prepared = tuple[RunRow, Inherited | None]
+Prepared = tuple[RunRow, Inherited | None] | None  # None: there is nothing to do
 _EXIT = {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.CANCELLED: 1}
 
 
@@ -68,7 +68,10 @@ class _Driving:
             return 130
 
     async def _all(self, session: Session, prepare: Callable[[Session], Awaitable[Prepared]]) -> int:
-        row, inherited = await prepare(session)
+        prepared = await prepare(session)
+        if prepared is None:
+            return await self._only(await self._left_over(session, but=""), session)
+        row, inherited = prepared
         others = await self._left_over(session, but=row.id)
         graph = await asyncio.to_thread(session.store.graph, row.graph)
         expected = await asyncio.to_thread(session.store.durations, row.flow) if self.watcher.live else {}
@@ -81,6 +84,13 @@ class _Driving:
         for done in others:
             ended = await done
             code = max(code, await self._told(session, ended, other=True))
+        return 130 if self.interrupts else code
+
+    async def _only(self, others: list[asyncio.Task[RunRow]], session: Session) -> int:
+        """Nothing of our own is to be done: only what was left over."""
+        code = 0
+        for done in others:
+            code = max(code, await self._told(session, await done, other=True))
         return 130 if self.interrupts else code
 
     async def _left_over(self, session: Session, *, but: str) -> list[asyncio.Task[RunRow]]:
