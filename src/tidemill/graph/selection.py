@@ -15,8 +15,9 @@ import msgspec
 
 from tidemill.errors import Problem, Unknown, nearest
 
-__all__ = ["METHODS", "BadSelection", "Catalog", "Entry", "Factor", "Selected", "Selection", "Term", "parse", "select"]
+__all__ = ["METHODS", "STATES", "BadSelection", "Catalog", "Entry", "Factor", "Selected", "Selection", "Term", "parse", "select"]
 
+STATES = ("failed", "missing", "stale")
 METHODS = ("name", "path", "tag", "group", "owner", "kind", "state")
 _FACTOR = re.compile(r"(?P<at>@)?(?:(?P<up>\d*)\+)?(?P<subject>[^@+]*[^@+\s])(?:\+(?P<down>\d*))?")
 _WILD = re.compile(r"[*?]")
@@ -29,7 +30,7 @@ class BadSelection(Problem):
 
 
 class Factor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One subject and how far it reaches. `upstream` and `downstream`: how many steps; -1: all. `builders`: all that the readers read, too."""
+    """One subject and how far it reaches: steps `upstream` and `downstream`, -1 for all; `builders`: its readers and all that they read."""
 
     method: str
     value: str
@@ -73,10 +74,11 @@ class Selected(msgspec.Struct, frozen=True):
 class Catalog:
     """All names with their edges and attributes, indexed once: selecting then takes time by what is selected.
 
+    `states` are the words that may be asked for; a name that is one of them is still a name.
     Upstream names that are not in the catalog are passed over. A cycle does not hang: its names come last, in their given order.
     """
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, Entry], states: Iterable[str] = STATES) -> None:
         self.entries = dict(entries)
         self.names = list(self.entries)
         place = {name: at for at, name in enumerate(self.names)}
@@ -87,7 +89,7 @@ class Catalog:
                 self.downstream[up].append(at)
         self.place = place
         self.rank = self._ranks()
-        self.values = self._values()
+        self.values = self._values(states)
         self._sorted = sorted(self.names)
 
     def _ranks(self) -> list[int]:
@@ -105,9 +107,10 @@ class Catalog:
             rank[at] = place
         return rank
 
-    def _values(self) -> dict[str, dict[str, list[int]]]:
+    def _values(self, states: Iterable[str]) -> dict[str, dict[str, list[int]]]:
         """By method and value, who has it."""
         found: dict[str, dict[str, list[int]]] = {method: {} for method in METHODS}
+        found["state"] = {state: [] for state in states}
         for at, entry in enumerate(self.entries.values()):
             for method, values in (
                 ("tag", entry.tags), ("state", entry.states), ("group", (entry.group,)), ("owner", (entry.owner,)), ("kind", (entry.kind,)),
@@ -178,8 +181,8 @@ def _steps(written: str | None) -> int:
 def select(selection: Selection | str | Sequence[str], catalog: Catalog) -> Selected:
     """The names that a selection means, upstream first.
 
-    Raises `Unknown` with the nearest guess for a name, tag, group, owner or kind that nothing has, and `BadSelection` for a text
-    that is none. A state that nothing is in, or a path that nothing is below, selects nothing: that is an answer.
+    Raises `Unknown` with the nearest guess for a name, tag, group, owner or kind that nothing has and for a state that is none, and
+    `BadSelection` for a text that is no selection. A state that nothing is in, or a path that nothing is below, selects nothing.
     """
     if not isinstance(selection, Selection):
         selection = parse(selection)
@@ -230,6 +233,8 @@ def _named(factor: Factor, catalog: Catalog) -> Chosen:
     if _WILD.search(factor.value):
         return _below(factor, catalog)
     if (at := catalog.place.get(factor.value)) is None:
+        if factor.value in catalog.values["state"]:
+            return set(catalog.values["state"][factor.value])
         raise Unknown("asset or flow", factor.value, known=catalog.names, see="tidemill ls")
     return {at}
 
@@ -257,9 +262,9 @@ def _valued(factor: Factor, catalog: Catalog) -> Chosen:
     if _WILD.search(factor.value):
         _, fits = _pattern(factor.value)
         return {at for value, having in known.items() if fits(value) for at in having}
-    if factor.value not in known and factor.method != "state":
+    if factor.value not in known:
         raise Unknown(factor.method, factor.value, known=known)
-    return set(known.get(factor.value, ()))
+    return set(known[factor.value])
 
 
 _SUBJECTS: dict[str, Callable[[Factor, Catalog], Chosen]] = {"name": _named, "path": _below}

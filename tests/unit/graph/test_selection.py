@@ -96,7 +96,8 @@ def test_what_is_no_selection_is_refused(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "guess"), [("revenu", "revenue"), ("tag:dayly", "daily"), ("state:stael", "stale"), ("owner:adda", "ada"), ("group:sale", "sales")]
+    ("text", "guess"),
+    [("revenu", "revenue"), ("tag:dayly", "daily"), ("state:stael", "stale"), ("owner:adda", "ada"), ("group:sale", "sales")],
 )
 def test_an_unknown_name_or_value_comes_with_the_nearest(text: str, guess: str) -> None:
     with pytest.raises(Unknown, match=f"(?s)There is no .*Did you mean '{guess}'"):
