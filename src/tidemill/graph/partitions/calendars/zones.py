@@ -69,12 +69,15 @@ def _changes(info: ZoneInfo) -> Iterator[tuple[int, int]]:
     day, step, offset_of = _BEGIN, timedelta(days=1), info.utcoffset
     before = offset_of(day)
     yield 0, _seconds(before)
+    known = -_FOREVER
     for _ in range(_DAYS):
         day += step
         after = offset_of(day)
         if after != before:
             wall = _seconds(day - _EPOCH)
-            yield from _search(info, wall - DAY - _seconds(before), wall - _seconds(after))
+            # The noon before may be one that the zone jumped over, and so lie after the jump.
+            for known, offset in _search(info, max(known, wall - 2 * DAY - _seconds(before)), wall - _seconds(after)):
+                yield known, offset
             before = after
 
 
