@@ -176,38 +176,29 @@ class ProcessExecutor:
     # ------------------------------------------------------------ ports.Loader
 
     async def build(self, flow: str | None, raw: Mapping[str, object], *, shown: Mapping[str, Handle] | None = None) -> tuple[Graph, str]:
-        """The graph of `flow` (None: the only one) for these parameters, and where it was defined. Raises `Problem`.
-
-        `shown` are the versions of assets that it may read.
-        """
-        self._unbroken()
-        return await self._consulting.build(flow, raw, shown or {}, within=self._load_timeout)
+        """The graph of `flow` (None: the only one), which may read what is `shown`, and where it was defined. Raises `Problem`."""
+        return await self._unbroken.build(flow, raw, shown or {}, within=self._load_timeout)
 
     async def catalog(self, params: Mapping[str, object] | None = None) -> list[AssetEntry]:
         """Every asset and source that the project defines, for runs with these parameters. Raises `Problem`."""
-        self._unbroken()
-        return await self._consulting.catalog(params or {}, within=self._load_timeout)
+        return await self._unbroken.catalog(params or {}, within=self._load_timeout)
 
     async def build_assets(
-        self,
-        targets: Collection[str],
-        *,
-        shown: Mapping[str, Handle],
-        forced: Mapping[str, str] | None = None,
+        self, targets: Collection[str], *, shown: Mapping[str, Handle], forced: Mapping[str, str] | None = None,
         params: Mapping[str, object] | None = None,
-    ) -> Graph:
+    ) -> Graph:  # fmt: skip
         """The graph that makes a version of each target; what else these read has its version in `shown`. Raises `Problem`."""
-        self._unbroken()
-        return await self._consulting.build_assets(targets, shown, forced or {}, params or {}, within=self._load_timeout)
+        return await self._unbroken.build_assets(targets, shown, forced or {}, params or {}, within=self._load_timeout)
 
     async def describe(self) -> dict[str, Any]:
         """What the project defines: flows with their parameters, tasks, resources. Raises `Problem`."""
-        self._unbroken()
-        return await self._consulting.describe(within=self._load_timeout)
+        return await self._unbroken.describe(within=self._load_timeout)
 
-    def _unbroken(self) -> None:
+    @property
+    def _unbroken(self) -> Consulting:
         if (problem := self._supervision.problem) is not None:
             raise problem
+        return self._consulting
 
     # ------------------------------------------------------------ workers
 
