@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "cli", "run_command"]
 
 # Name → what it does, in the order in which a newcomer needs them. Each lives in the module of its name.
 COMMANDS = {
-    "run": "Run a flow, with live progress.",
+    "run": "Run a flow, or bring assets up to date, with live progress.",
     "plan": "What a flow would run, in which order, and how long. Changes nothing.",
     "ls": "The flows and tasks of the project.",
     "runs": "What was run, newest first.",
