@@ -12,11 +12,12 @@ from tidemill.authoring.assets.problems import NotBuilt
 from tidemill.authoring.building import Built, build
 from tidemill.authoring.definitions import scan
 from tidemill.authoring.definitions.params import BadParameter, schema, validate
-from tidemill.authoring.problems import BadDefinition, LazyResult, TypeMismatch
+from tidemill.authoring.problems import BadCall, BadDefinition, LazyResult, TypeMismatch
 from tidemill.engine.inline import run_in_memory
 from tidemill.graph.nodes import CyclicGraph
 from tidemill.graph.values import Constant, Handle, Ref
 from unit.authoring.test_assets import Split, defined, module_of
+from unit.authoring.test_dynamic import Engine
 
 HANDLE = Handle(codec="json", digest="d", size=1, data=b"7")
 
@@ -249,3 +250,19 @@ def test_nobody_is_asked_for_a_parameter_that_is_an_asset() -> None:
     assert validate(by_parameter, {}, filled=found.asset_objects) == {}
     with pytest.raises(BadParameter, match="needs a value"):
         validate(by_parameter, {})
+
+
+def test_a_dynamic_flow_gets_the_value_as_a_parameter_and_is_refused_otherwise() -> None:
+    @flow(dynamic=True)
+    def reads(clean) -> int:
+        return total(clean)
+
+    @flow(dynamic=True)
+    def sly() -> int:
+        return total(clean)
+
+    assets = Versions(defined(**ALL), {"clean": HANDLE})
+    assert build(reads, assets=assets).graph.nodes[0].args == {"clean": Constant(HANDLE)}
+    with pytest.raises(BadCall, match=r"total\(\) was given <asset clean .*> for 'xs', in the body of a dynamic flow") as caught:
+        Engine().run(sly)
+    assert caught.value.mend.startswith("Make 'clean' a parameter of the flow")

@@ -16,8 +16,8 @@ from tidemill.authoring.assembly.shipping import Keep, Shipment
 from tidemill.authoring.assembly.wiring import Wiring
 from tidemill.authoring.calls import Fixed, caller
 from tidemill.authoring.dynamic.plain import Plainly, each_call, finished, shaped
-from tidemill.authoring.places import here
-from tidemill.authoring.problems import BadDefinition
+from tidemill.authoring.places import here, place_of
+from tidemill.authoring.problems import BadCall, BadDefinition
 from tidemill.graph.nodes import Node
 from tidemill.graph.values import Constant
 
@@ -117,6 +117,13 @@ class _Calls:
     def node(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Node:
         """The node of one call. Its key tells function, arguments and the how-many-th such call it is."""
         bound = task.signature.bind(args, kwargs)
+        for name, value in bound.items():
+            if getattr(value, "is_asset", False):
+                raise BadCall(
+                    f"{task.name}() was given {value!r} for {name!r}, in the body of a dynamic flow.",
+                    signature=task.signature.text, defined=place_of(task.function),
+                    mend=f"Make {value.name!r} a parameter of the flow: its body then has the value of the current version.",
+                )  # fmt: skip
         resources = self._wiring.fill(task, bound)
         if missing := [name for name in task.signature.missing(bound) if name not in resources]:
             raise task.signature.refuse_missing(missing)
