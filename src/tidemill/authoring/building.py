@@ -179,7 +179,8 @@ class Building:
         token = caller.set(self)
         try:
             found = {name: self.asset(name, flow.function) for name in flow.signature.required if name not in given}
-            return {name: Reference(self, self.current(one), one.result_hint, label=one.name) for name, one in found.items() if one is not None}
+            there = {name: one for name, one in found.items() if one is not None}
+            return {name: Reference(self, self.current(one), one.result_hint, label=one.name) for name, one in there.items()}
         finally:
             caller.reset(token)
 
