@@ -363,5 +363,5 @@ class Artifacts(Protocol):
 class Loader(Protocol):
     """Reads a project's definitions where its code may be imported: never in this process."""
 
-    async def build(self, flow: str | None, raw: Mapping[str, object]) -> tuple[Graph, str]:
-        """The graph of `flow` (None: the only one) for these parameters, and where it was defined. Raises `Problem`."""
+    async def build(self, flow: str | None, raw: Mapping[str, object], *, shown: Mapping[str, Handle] | None = None) -> tuple[Graph, str]:
+        """The graph of `flow` (None: the only one), which may read what is `shown`, and where it was defined. Raises `Problem`."""

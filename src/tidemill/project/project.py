@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,10 @@ from tidemill.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tidemill.executors.pool import ProcessExecutor
+    from tidemill.graph.assets import RefRow
+    from tidemill.plan.values import Plan
     from tidemill.ports import Artifacts, Clock, Store
+    from tidemill.project.data.facade import Update
     from tidemill.project.forecast import Forecast
     from tidemill.project.result import RunResult
     from tidemill.project.session import Session
@@ -147,6 +150,11 @@ class Project:
         """Flows (with the JSON Schema of their parameters), tasks and resources, as plain data. Raises the project's `Problem`."""
         return _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.describe())))
 
+    def assets(self) -> list[str]:
+        """Names of all assets and sources, sorted. Raises the project's `Problem`."""
+        entries = _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.catalog())))
+        return sorted(entry.name for entry in entries)
+
     def plan(self, flow: str | None = None, params: Mapping[str, object] | None = None) -> Forecast:
         """What a run of `flow` would do, as far as the graph and history tell. Runs nothing. Raises the project's `Problem`."""
         from tidemill.project.forecast import forecast  # lazily, as above
@@ -204,6 +212,44 @@ class Project:
         The same as `run_flow`, for callers that are not async themselves.
         """
         return _outside_any_loop(lambda: asyncio.run(self.run_flow(flow, params)))
+
+    # ---------------------------------------------------------------- assets
+
+    def plan_assets(self, *selection: str, exclude: Sequence[str] = (), refresh: bool = False, **params: object) -> Plan:
+        """What bringing these assets up to date would compute, and why: `Project(".").plan_assets("+revenue")`. Without words: all.
+
+        Computes and publishes no asset; the sources are looked at, and what was seen is recorded. Raises the project's `Problem`.
+        """
+        from tidemill.project.data import facade  # lazily, as above
+
+        wanted = facade.Wanted(selection, exclude, refresh)
+        return _outside_any_loop(lambda: asyncio.run(facade.asset_plan(self, wanted, params, command="python: plan_assets")))[0]
+
+    def run_assets(self, *selection: str, exclude: Sequence[str] = (), refresh: bool = False, **params: object) -> Update:
+        """Bring these assets up to date (all, without words), recorded. Has the `plan`, and the `run`: None if there was nothing to do.
+
+        A run that fails is returned, not raised. Raises a `Problem` when it cannot be made.
+        """
+        from tidemill.project.data import facade  # lazily, as above
+
+        wanted = facade.Wanted(selection, exclude, refresh)
+        return _outside_any_loop(lambda: asyncio.run(facade.run_assets(self, wanted, params, command="python: run_assets")))
+
+    def load(self, asset: str, *, want: type | None = None, version: str = "") -> Any:
+        """The value of an asset: of the version that the environment shows, or of the one that begins with `version`.
+
+        `want` asks for another kind of table: a pandas or Polars DataFrame, a LazyFrame, an Arrow Table, or a Path.
+        Raises `NoHistory`, `NeverBuilt`, `UnknownVersion`, and what loading raises.
+        """
+        from tidemill.project.data import facade  # lazily, as above
+
+        return facade.load(self, asset, want=want, version=version)
+
+    def versions(self, asset: str, *, limit: int = 100) -> list[RefRow]:
+        """What the environment showed of an asset, newest first: with version, run, reason and time. Raises `NoHistory`."""
+        from tidemill.project.data import facade  # lazily, as above
+
+        return facade.past(self, asset, limit)
 
 
 def _dotted(name: str) -> str:

@@ -135,8 +135,10 @@ class Session:
     # ---------------------------------------------------------------- runs
 
     async def build(self, flow: str | None, params: Mapping[str, object]) -> Graph:
-        """The graph of a flow. Raises the `Problem` of the project, the flow or its parameters."""
-        graph, _where = await self._loader.build(flow, params)
+        """The graph of a flow, which reads what the environment shows. Raises the `Problem` of the project, flow or parameters."""
+        refs = await asyncio.to_thread(self.store.refs, self._settings.environment)
+        shown = {ref.asset: ref.handle for ref in refs if not ref.partition}
+        graph, _where = await self._loader.build(flow, params, shown=shown)
         return graph
 
     async def create(

@@ -38,8 +38,9 @@ def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, excl
     place = find([project, *targets] if project else targets, Path.cwd())
     found = Project.at(place, environment)
     session = found.session(command=shlex.join(["tidemill", *sys.argv[1:]]), refresh=refresh)
-    from tidemill.cli.assets import AssetChoice, could_be_assets, looks_like_assets, prepare_assets
+    from tidemill.cli.assets import could_be_assets, looks_like_assets, prepare_assets
     from tidemill.cli.driving import drive  # lazily: all this is imported while the supervisor imports the project
+    from tidemill.project.data.work import Wanted
 
     async def prepare(session: Session) -> Prepared:
         if not looks_like_assets(place.names) and not exclude:
@@ -48,7 +49,7 @@ def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, excl
             except Problem as problem:
                 if not could_be_assets(problem) or not await session.executor.catalog(raw):
                     raise
-        return await prepare_assets(session, found, place.names, raw, AssetChoice(refresh, exclude, json_))
+        return await prepare_assets(session, found, Wanted(place.names, exclude, refresh), raw, json_=json_)
 
     return drive(found, session, prepare, json_=json_, option=elsewhere(found))
 
