@@ -233,7 +233,7 @@ def _moment(text: str, line: Calendar, what: str, *, after: bool) -> int:
     try:
         if dates := period(text):
             instant = line.zone.instant(wall_of(dates[1] if after else dates[0], line.offset))
-            within = dates[0] >= _BEGIN and dates[1] <= _END + timedelta(days=7)
+            within = dates[1] > _BEGIN and dates[0] < _END
         else:
             when = datetime.fromisoformat(text)
             seconds = when.hour * 3600 + when.minute * 60 + when.second

@@ -178,5 +178,3 @@ def widened(a: Runs, before: int, after: int) -> Runs:
     if before == after:
         return tuple([bound + before for bound in a])
     return _covered([lo + before for lo in a[::2]], [hi + after for hi in a[1::2]])
-
-

@@ -157,5 +157,3 @@ def split(text: str, sign: str) -> list[str]:
         if found.end() == found.end(1):
             return parts
         at = found.end()
-
-

@@ -312,5 +312,3 @@ _KINDS: dict[Unit, type[Hours | Days | Weeks | Months]] = {"hour": Hours, "day":
 def calendar(unit: Unit, tz: str, offset: int) -> Calendar:
     """The calendar of a unit and a zone, whose windows begin `offset` seconds late. Raises `Unknown` for a zone that is not."""
     return _KINDS[unit](zone(tz), offset)
-
-

@@ -76,8 +76,9 @@ def _changes(info: ZoneInfo) -> Iterator[tuple[int, int]]:
         if after != before:
             wall = _seconds(day - _EPOCH)
             # The noon before may be one that the zone jumped over, and so lie after the jump.
-            for known, offset in _search(info, max(known, wall - 2 * DAY - _seconds(before)), wall - _seconds(after)):
-                yield known, offset
+            found = list(_search(info, max(known, wall - 2 * DAY - _seconds(before)), wall - _seconds(after)))
+            yield from found
+            known = found[-1][0]
             before = after
 
 

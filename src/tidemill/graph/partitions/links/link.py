@@ -71,9 +71,7 @@ class AxisLink:
         self.downstream = downstream
         self.because = because
         self._pairs = joined
-        self._there_up = [
-            axis.extent if any(p.up == at for p in joined) else axis.universe(now) for at, axis in enumerate(upstream.nested)
-        ]
+        self._there_up = [axis.extent if any(p.up == at for p in joined) else axis.universe(now) for at, axis in enumerate(upstream.nested)]
         self._alone = [at for at in range(len(upstream.nested)) if all(p.up != at for p in joined)]
         self._there_down = [axis.extent for axis in downstream.nested]
 

@@ -13,6 +13,7 @@ import msgspec
 
 from tidemill.graph.partitions import runs as r
 from tidemill.graph.partitions.axes import Axis, ListAxis, TimeAxis
+from tidemill.graph.partitions.problems import MappingMisfit
 from tidemill.graph.partitions.runs import Runs
 
 __all__ = [
@@ -57,7 +58,7 @@ IDENTITY, OVERLAP, ALL, LATEST = Identity(), Overlap(), All(), Latest()
 def window(first: int, last: int) -> Window:
     """`window(-6, 0)`: a day reads itself and the six days before it."""
     if last < first:
-        raise ValueError(f"window({first}, {last}) ends before it starts")
+        raise MappingMisfit(f"window({first}, {last}) ends before it starts.", mend=f"Did you mean window({last}, {first})?")
     return Window(first, last)
 
 
