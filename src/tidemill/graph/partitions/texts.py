@@ -197,7 +197,8 @@ def from_ranges(space: Space, ranges: Ranges) -> PartitionSet:
 def _numbers(axis: Axis, keys: Sequence[str]) -> Runs:
     if not isinstance(axis, TimeAxis):
         return r.of_indices(axis.number(key) for key in keys)
-    return r.normal((axis.since(first), axis.until(last)) for first, last in zip(keys[::2], keys[1::2], strict=True))
+    ends = zip(keys[::2], keys[1::2], strict=True)
+    return r.normal((lo := axis.since(first), lo + 1 if first == last else axis.until(last)) for first, last in ends)
 
 
 def to_json(found: PartitionSet) -> str:

@@ -254,6 +254,8 @@ class Hours:
         if int(found[2]) > 23:
             raise Refused("The hours of a day are T00 to T23.", near=f"{found[1]}T23")
         hour = (day.toordinal() - _ORDINAL) * 24 + int(found[2])
+        if len(self._first) == 1 and not found[3]:
+            return self._base[0] + hour - self._first[0]
         passes = [at for at in self._around(hour) if self._first[at] <= hour <= self._last[at]]
         numbers = [self._base[at] + hour - self._first[at] for at in passes]
         if not passes:
