@@ -53,8 +53,11 @@ def chain_inline(n: int) -> int:
 
 
 @flow
-def fresh(n: int) -> int:
-    return count(same_fresh.map(numbers(n)))
+def chain_fresh(n: int) -> int:
+    x = same_fresh(0)
+    for _ in range(n - 1):
+        x = same_fresh(x)
+    return x
 
 
 @flow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,10 +12,12 @@ from tidemill.engine.rows import given
 from tidemill.errors import Problem
 from tidemill.graph.policy import Policy
 from tidemill.graph.work import Job
+from tidemill.machine.decide import Step
 from tidemill.machine.run import Run
 from tidemill.ports import RunChange, RunRow
 
 Attempt = tuple[str, int, int]  # job, unit, attempt
+Listener = Callable[[Run, Step], None]  # hears of every step of every run
 
 
 class Fenced(Problem):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tidemill.engine.alarms import Alarm, Alarms
 from tidemill.engine.dispatch import Dispatcher, Ready
-from tidemill.engine.driven import Attempt, Driven, Fenced, asked_as
+from tidemill.engine.driven import Attempt, Driven, Fenced, Listener, asked_as
 from tidemill.engine.journal import BUSY, MAX_BACKLOG, Journal
 from tidemill.engine.leases import LEASE, RENEW_EVERY, Leases
 from tidemill.engine.memo import Memory
@@ -30,8 +30,6 @@ from tidemill.machine.resolve import start as make_start
 from tidemill.machine.run import AFTERMATH, Place, Run
 from tidemill.machine.states import RUN_ENDS, RunState, TaskState
 from tidemill.ports import Clock, Commit, EngineRow, Executor, RunRow, Store
-
-Listener = Callable[[Run, advance.Step], None]
 
 
 class Engine:
@@ -55,7 +53,7 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
         self._leftover: dict[Attempt, Policy] = {}  # attempts of runs that were fenced: they hold their slots until they are seen to end
         self._closing = False
-        self._pump_planned = False
+        self._pump_planned = self._pumping = False
         self.listeners: list[Listener] = []
         self.trouble: Problem | None = None  # why the store cannot be written now
         self.refused = 0  # reports that came too late
@@ -179,7 +177,10 @@ class Engine:
             driven, path = self._of(report.job)
             if driven is not None:
                 self._perform(driven, advance.call(driven.run, path, report.node, now))
-        self._plan_pump()
+        if isinstance(report, Done) and not self._pumping:
+            self._pump()  # at once: what follows in a chain should not wait for the loop to come round
+        else:
+            self._plan_pump()
 
     def _on_done(self, report: Done, now: Instant) -> None:
         driven, path = self._of(report.job)
@@ -238,7 +239,6 @@ class Engine:
             listener(driven.run, step)
         if self._journal.backlog > MAX_BACKLOG and self._dispatcher.paused is None:
             self._dispatcher.paused = BUSY
-        self._plan_pump()
 
     def _do(self, driven: Driven, effect: fx.Effect) -> None:
         run = driven.run
@@ -266,6 +266,7 @@ class Engine:
     def _offer(self, driven: Driven, place: Place, units: Iterable[int]) -> None:
         assert place.node is not None
         self._dispatcher.add(driven.run.id, place.path, place.policy, place.node.task.name, units, driver=place.role == "driver")
+        self._plan_pump()
 
     async def _look_up(self, driven: Driven, place: Place, units: tuple[int, ...]) -> None:
         """Take remembered results for units of an asset, or of a task with `cache=`; the others are launched."""
@@ -297,18 +298,19 @@ class Engine:
         if not driven.done.done():
             driven.done.set_result(driven.row)
 
-    # ---------------------------------------------------------------- launching
-
     def _plan_pump(self) -> None:
         if not self._pump_planned:
             self._pump_planned = True
             asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
-        self._pump_planned = False
         if self._closing:
             return
-        self._dispatcher.pump(self._executor.room, self._launch)
+        self._pumping, self._pump_planned = True, False
+        try:
+            self._dispatcher.pump(self._executor.room, self._launch)
+        finally:
+            self._pumping = False
 
     def _launch(self, ready: Ready, offered: list[int]) -> None:
         driven = self._driven[ready.run]

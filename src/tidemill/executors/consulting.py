@@ -35,9 +35,7 @@ class Consulting:
 
     # ------------------------------------------------------------ asking
 
-    async def build(
-        self, flow: str | None, raw: Mapping[str, object], shown: Mapping[str, Handle], *, within: float
-    ) -> tuple[Graph, str]:
+    async def build(self, flow: str | None, raw: Mapping[str, object], shown: Mapping[str, Handle], *, within: float) -> tuple[Graph, str]:
         """See `ports.Loader.build`."""
         built: Built = await self._consult(lambda number: Build(number, flow, dict(raw), dict(shown)), within)
         if built.problem is not None:

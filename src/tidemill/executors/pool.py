@@ -253,8 +253,7 @@ class ProcessExecutor:
             self._early_deaths = 0
             self._supervision.proven()
             link.progressed()
-            for index, outcomes in done.items():
-                self._settle(link, index, outcomes)
+            settled = [self._settle(link, index, outcomes) for index, outcomes in done.items()]
             if link.role == "fresh":
                 self._leave(link)
             elif link.sequential and link.done >= self._recycle_after and not link.retired:
@@ -262,8 +261,11 @@ class ProcessExecutor:
             elif link.retired and link.stopping is None:
                 self._retire(link)
             self._pump()
+            for report in settled:  # last, since whoever hears it may launch more at once
+                if report is not None:
+                    self._report(report)
 
-    def _settle(self, link: WorkerLink, index: int, outcomes: list[Outcome]) -> None:
+    def _settle(self, link: WorkerLink, index: int, outcomes: list[Outcome]) -> Done | None:
         state = self._jobs.at(index)
         current: list[Outcome] = []
         for outcome in outcomes:
@@ -278,11 +280,11 @@ class ProcessExecutor:
                 current.append(outcome)
         link.done += len(outcomes)
         if state is None or not current:
-            return
+            return None
         if link.sequential:
             taken = (current[-1].ended - current[0].started) / len(current)
             self._dispatch.durations.learn(state.task, max(taken, 0.0))
-        self._report(Done(state.job.id, current))
+        return Done(state.job.id, current)
 
     def _other(self, link: WorkerLink, message: FromWorker) -> None:
         match message:
@@ -306,8 +308,6 @@ class ProcessExecutor:
         if self._dispatch.single.get("inline") is link:
             del self._dispatch.single["inline"]
         self._retire(link)
-
-    # ------------------------------------------------------------ ends
 
     def _leave(self, link: WorkerLink) -> None:
         """It takes no slot any more."""
