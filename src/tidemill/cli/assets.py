@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +13,12 @@ from tidemill.cli.render.words import Style, duration, json_text, plural, style_
 from tidemill.errors import Problem
 from tidemill.plan.values import Decision, Plan, State
 from tidemill.ports import RunRow
+from tidemill.project.data.facade import asset_plan
 from tidemill.project.data.work import AssetWork, Wanted
 from tidemill.project.project import Project
 from tidemill.project.session import Session
 
-__all__ = ["could_be_assets", "looks_like_assets", "plan_lines", "prepare_assets"]
+__all__ = ["could_be_assets", "looks_like_assets", "plan_lines", "prepare_assets", "tell_plan"]
 
 _SELECTION = re.compile(r"[+@:,*/]")
 _SIGNS = {State.OK: "=", State.LINK: "→", State.RUN: "+", State.MAYBE: "?", State.WAIT: "…", State.HELD: "■", State.BLOCKED: "✗"}
@@ -46,6 +48,18 @@ async def prepare_assets(
         for line in plan_lines(plan, style):
             click.echo(style.text(line), err=True)
     return None if row is None else (row, None)
+
+
+def tell_plan(project: Project, wanted: Wanted, params: Mapping[str, object], *, json_: bool) -> int:
+    """Say what a run of these assets would do. Returns the exit code."""
+    command = f"tidemill plan {' '.join(wanted.words)}".strip()
+    plan, remark = asyncio.run(asset_plan(project, wanted, params, command=command))
+    style = style_of(sys.stdout)
+    if remark:
+        click.echo(remark, err=True)
+    for line in [json_text(plan)] if json_ else plan_lines(plan, style):
+        click.echo(line if json_ else style.text(line))
+    return 0
 
 
 def plan_lines(plan: Plan, style: Style) -> Iterator[str]:

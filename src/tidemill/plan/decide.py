@@ -8,6 +8,7 @@ from tidemill.plan.keys import difference, key_of
 from tidemill.plan.values import Decision, Defined, History, Known, Remembered, Shown, State
 
 NEVER = "it was never built here"
+REJECTED = "it was rolled back from {}, which is what would come out of it again"
 
 
 def decide(asset: Defined, before: Mapping[str, Decision], known: Known) -> Decision:
@@ -48,6 +49,8 @@ def _closed(asset: Defined, before: Mapping[str, Decision], known: Known, shown:
     if memo is not None and not memo.gone and not (old := _expired(asset, shown, key, known)):
         if shown is not None and shown.version == memo.version:
             return _decision(asset, State.OK, (), history, key=key, parts=parts, version=memo.version, likely=0.0)
+        if shown is not None and shown.rejected == memo.version:
+            return _decision(asset, State.HELD, (REJECTED.format(memo.version[:12]),), history, version=shown.version, likely=0.0)
         return _decision(
             asset, State.LINK, ("computed before from exactly this",), history, key=key, parts=parts, version=memo.version, likely=0.0
         )

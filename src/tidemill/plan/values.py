@@ -38,6 +38,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str
     key: str = ""
     at: float = 0.0
+    rejected: str = ""  # the version that somebody rolled back from
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,8 +21,9 @@ from tidemill.plan.plan import make_plan
 from tidemill.plan.values import Decision, Defined, History, Known, Plan, Remembered, Shown, State
 from tidemill.ports import Page, RunFilter, Store, TaskFilter
 
-__all__ = ["AssetLoader", "Assets", "NothingSelected", "catalog_for_selection", "known_of"]
+__all__ = ["ROLLED_BACK", "AssetLoader", "Assets", "NothingSelected", "catalog_for_selection", "known_of"]
 
+ROLLED_BACK = "rolled back"  # why a pointer moved: a plan does not lead back to the version it was moved from
 _HISTORY = 20  # computations that an estimate looks back on
 _RUNS_LOOKED_AT = 50  # for state:failed
 
@@ -165,7 +166,10 @@ def known_of(store: Store, entries: Mapping[str, AssetEntry], shown: Mapping[str
         if seconds:
             slow = sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * 0.9))]
             history[name] = History(seconds=statistics.median(seconds), slow_seconds=slow)
-    pointers = {name: Shown(version=ref.version, key=ref.key, at=ref.at) for name, ref in shown.items()}
+    pointers = {
+        name: Shown(version=ref.version, key=ref.key, at=ref.at, rejected=ref.before if ref.because == ROLLED_BACK else "")
+        for name, ref in shown.items()
+    }
     return Known(shown=pointers, memos=memos, history=history, now=now)
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tidemill.graph.assets import RefRow
     from tidemill.plan.values import Plan
     from tidemill.ports import Artifacts, Clock, Store
-    from tidemill.project.data.facade import Update
+    from tidemill.project.data.environments import Promotion
+    from tidemill.project.data.facade import AssetLine, Update
     from tidemill.project.forecast import Forecast
     from tidemill.project.result import RunResult
     from tidemill.project.session import Session
@@ -150,6 +151,16 @@ class Project:
         """Flows (with the JSON Schema of their parameters), tasks and resources, as plain data. Raises the project's `Problem`."""
         return _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.describe())))
 
+    def listed(self) -> tuple[dict[str, Any], list[AssetLine]]:
+        """What `describe` gives; and every asset and source with its state, as far as the store tells. Looks at no source."""
+        from tidemill.project.data.facade import asset_lines  # lazily, as above
+
+        async def both(loader: ProcessExecutor) -> Any:
+            return await loader.describe(), await asset_lines(loader, self)
+
+        found: tuple[dict[str, Any], list[AssetLine]] = _outside_any_loop(lambda: asyncio.run(self._ask(both)))
+        return found
+
     def assets(self) -> list[str]:
         """Names of all assets and sources, sorted. Raises the project's `Problem`."""
         entries = _outside_any_loop(lambda: asyncio.run(self._ask(lambda loader: loader.catalog())))
@@ -221,8 +232,9 @@ class Project:
         Computes and publishes no asset; the sources are looked at, and what was seen is recorded. Raises the project's `Problem`.
         """
         from tidemill.project.data import facade  # lazily, as above
+        from tidemill.project.data.work import Wanted
 
-        wanted = facade.Wanted(selection, exclude, refresh)
+        wanted = Wanted(selection, exclude, refresh)
         return _outside_any_loop(lambda: asyncio.run(facade.asset_plan(self, wanted, params, command="python: plan_assets")))[0]
 
     def run_assets(self, *selection: str, exclude: Sequence[str] = (), refresh: bool = False, **params: object) -> Update:
@@ -231,9 +243,21 @@ class Project:
         A run that fails is returned, not raised. Raises a `Problem` when it cannot be made.
         """
         from tidemill.project.data import facade  # lazily, as above
+        from tidemill.project.data.work import Wanted
 
-        wanted = facade.Wanted(selection, exclude, refresh)
+        wanted = Wanted(selection, exclude, refresh)
         return _outside_any_loop(lambda: asyncio.run(facade.run_assets(self, wanted, params, command="python: run_assets")))
+
+    def promote(
+        self, source: str, *, to: str = "default", selection: Sequence[str] = (), only_plan: bool = False
+    ) -> tuple[Promotion, bool]:
+        """Let the environment `to` show what `source` shows, as far as it holds there; and whether pointers moved.
+
+        Nothing is computed or copied. Raises `NoEnvironment`, `NothingToPromote`, and `Moved` if `to` changed meanwhile.
+        """
+        from tidemill.project.data import facade  # lazily, as above
+
+        return _outside_any_loop(lambda: asyncio.run(facade.promoted(self, source, to, selection, only_plan=only_plan)))
 
     def load(self, asset: str, *, want: type | None = None, version: str = "") -> Any:
         """The value of an asset: of the version that the environment shows, or of the one that begins with `version`.

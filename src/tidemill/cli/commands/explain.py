@@ -1,4 +1,4 @@
-"""`tidemill explain`: why a run or a task is as it is, as one chain of causes."""
+"""`tidemill explain`: why a run, a task or an asset is as it is, as one chain of causes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import click
 
-from tidemill.cli.options import as_json, find_run, find_task, in_project, opened
+from tidemill.cli.options import as_json, find_task, in_project, opened
+from tidemill.cli.options import environment as environment_option
 from tidemill.cli.render.words import Style, clip, instant, json_text, size, style_of, when
+from tidemill.cli.versions import explain_asset, run_or_asset
 from tidemill.engine.rows import read_event
 from tidemill.machine.apply import fold
 from tidemill.machine.run import Run
@@ -24,16 +26,19 @@ _MOST = 40
 @click.argument("run")
 @click.argument("task", required=False)
 @as_json
+@environment_option
 @in_project
-def command(run: str, task: str | None, json_: bool, project: str) -> int:
-    """Why something ran, did not, failed or waits.
+def command(run: str, task: str | None, json_: bool, environment: str, project: str) -> int:
+    """Why something ran, did not, failed or waits. Of an asset: what it was made of, why, and what a run would do with it.
 
-    RUN is an id, its unique beginning, or `last`; TASK is one task or one item of it: load[3].
+    RUN is an id, its unique beginning, or `last`; TASK is one task or one item of it: load[3]. Else RUN is the name of an asset.
     """
-    found = opened(project)
+    found = opened(project, environment)
     store = found.store()
     try:
-        row = find_run(store, run)
+        row = run_or_asset(store, run, task)
+        if row is None:
+            return explain_asset(found, run, json_=json_)
         log = [read_event(entry) for entry in store.events(row.id)]
         state = fold(Run(row.id, store.graph(row.graph)), log)
         if task is None:

@@ -1,4 +1,4 @@
-"""`tidemill ls`: the flows and tasks of the project, as its modules define them."""
+"""`tidemill ls`: flows, tasks, assets and sources, as the modules define them, and what is shown of each asset."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from tidemill.cli.options import as_json, environment, in_project
 from tidemill.cli.render.words import Style, clip, json_text, style_of
+from tidemill.cli.versions import asset_list, line_data
 from tidemill.project.places import find
 from tidemill.project.project import Project
 
@@ -22,21 +23,22 @@ from tidemill.project.project import Project
 @environment
 @in_project
 def command(target: tuple[str, ...], json_: bool, environment: str, project: str) -> int:
-    """The flows and tasks of the project, or of a file, folder or module."""
+    """The flows, tasks, assets and sources of the project, or of a file, folder or module."""
     place = find([project, *target] if project else target, Path.cwd())
-    defined = Project.at(place, environment).describe()
+    defined, assets = Project.at(place, environment).listed()
     if place.names:
         defined = {**defined, "flows": [flow for flow in defined["flows"] if flow["name"] in place.names]}
+        assets = [one for one in assets if one.entry.name in place.names]
     if json_:
-        click.echo(json_text(defined))
+        click.echo(json_text({**defined, "assets": [line_data(one) for one in assets]}))
         return 0
     style = style_of(sys.stdout)
-    for line in _lines(defined, style):
+    for line in (*_lines(defined, style, any_assets=bool(assets)), *asset_list(assets, style)):
         click.echo(style.text(line))
     return 0
 
 
-def _lines(defined: Mapping[str, Any], style: Style) -> Iterator[str]:
+def _lines(defined: Mapping[str, Any], style: Style, *, any_assets: bool) -> Iterator[str]:
     for flow in defined["flows"]:
         yield f"{style.bold('flow ' + _called(flow))}  {style.dim(_where(flow))}"
         if flow.get("doc"):
@@ -44,7 +46,7 @@ def _lines(defined: Mapping[str, Any], style: Style) -> Iterator[str]:
         for name, field in flow.get("parameters", {}).get("properties", {}).items():
             required = name in flow["parameters"].get("required", ())
             yield f"    --{name}  {_type(field)}{'' if required else _default(field)}"
-    if not defined["flows"]:
+    if not defined["flows"] and not any_assets:
         yield "There are no flows."
     for task in defined["tasks"]:
         doc = f"  {clip(task['doc'].splitlines()[0], 80)}" if task.get("doc") else ""

@@ -1,15 +1,17 @@
-"""`tidemill plan`: what a flow would run, in which order, and how long that took before. Changes nothing."""
+"""`tidemill plan`: what a run would do, in which order, why, and how long that took before. Computes nothing."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tidemill.cli.options import as_json, environment, in_project, only_flow, split_words, with_flow_parameters
 from tidemill.cli.render.words import Style, duration, json_text, plural, style_of, table
+from tidemill.errors import Problem
 from tidemill.project.forecast import Forecast, Step
 from tidemill.project.places import find
 from tidemill.project.project import Project
@@ -17,19 +19,37 @@ from tidemill.project.project import Project
 
 @click.command("plan", context_settings={"ignore_unknown_options": True})
 @with_flow_parameters
+@click.option("--refresh", is_flag=True, help="As if nothing were remembered of the selected assets.")
+@click.option("--exclude", multiple=True, metavar="SELECTION", help="Assets to leave out.")
 @as_json
 @environment
 @in_project
-def command(words: tuple[str, ...], params: tuple[str, ...], json_: bool, environment: str, project: str) -> int:
-    """What a flow would run, in which order, and how long. Changes nothing."""
+def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, exclude: tuple[str, ...], **given: Any) -> int:
+    """What a run would do, and why: of a flow, or of a selection of assets. Computes nothing.
+
+    TARGET, FLOW and selections are those of `tidemill run`.
+    """
+    json_, project = given["json_"], given["project"]
     targets, raw = split_words(words, params)
     place = find([project, *targets] if project else targets, Path.cwd())
-    found = Project.at(place, environment).plan(only_flow(place.names), raw)
+    found = Project.at(place, given["environment"])
+    from tidemill.cli.assets import could_be_assets, looks_like_assets, tell_plan  # lazily: it imports an engine
+    from tidemill.project.data.work import Wanted
+
+    told: Forecast | None = None
+    if not looks_like_assets(place.names) and not exclude and not refresh:
+        try:
+            told = found.plan(only_flow(place.names), raw)
+        except Problem as problem:
+            if not could_be_assets(problem) or not found.assets():
+                raise
+    if told is None:
+        return tell_plan(found, Wanted(place.names, exclude, refresh), raw, json_=json_)
     if json_:
-        click.echo(json_text(found))
+        click.echo(json_text(told))
         return 0
     style = style_of(sys.stdout)
-    for line in _lines(found, style):
+    for line in _lines(told, style):
         click.echo(style.text(line))
     return 0
 

@@ -1,4 +1,4 @@
-"""`tidemill show`: one run, task by task; a mapped task, item by item."""
+"""`tidemill show`: one run, task by task; a mapped task, item by item; an asset, version by version."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from tidemill.cli.options import as_json, find_run, find_task, in_project, opened
+from tidemill.cli.options import as_json, find_task, in_project, opened
+from tidemill.cli.options import environment as environment_option
 from tidemill.cli.render.summary import failure_lines, run_data, task_data
 from tidemill.cli.render.words import Style, clip, counted, duration, instant, json_text, size, style_of, table, when
+from tidemill.cli.versions import run_or_asset, show_asset
 from tidemill.machine.states import BAD_ENDS, GOOD_ENDS, RUN_ENDS, TASK_ENDS, TaskState
 from tidemill.ports import AttemptRow, NoteRow, RunRow, Store, TaskFilter, TaskRow
 from tidemill.project.forecast import node_key
@@ -22,19 +24,23 @@ from tidemill.project.values import preview
 @click.argument("run")
 @click.argument("task", required=False)
 @click.option("--state", "states", multiple=True, help="Only tasks in this state; may be given several times.")
-@click.option("--limit", default=200, show_default=True, help="How many tasks or items at most.")
+@click.option("--limit", default=200, show_default=True, help="How many tasks, items or versions at most.")
 @as_json
+@environment_option
 @in_project
-def command(run: str, task: str | None, states: tuple[str, ...], limit: int, json_: bool, project: str) -> int:
-    """One run, task by task. With TASK, that task and its items.
+def command(run: str, task: str | None, states: tuple[str, ...], limit: int, **given: Any) -> int:
+    """One run, task by task; with TASK, that task and its items. Or, of an asset, its versions.
 
-    RUN is an id, its unique beginning, or `last`.
+    RUN is an id, its unique beginning, or `last`. Else it is the name of an asset or source.
     """
-    found = opened(project)
+    json_, environment, project = given["json_"], given["environment"], given["project"]
+    found = opened(project, environment)
     store = found.store()
     try:
-        row = find_run(store, run)
-        if task is None:
+        row = run_or_asset(store, run, task)
+        if row is None:
+            show_asset(store, found, run, limit, json_=json_)
+        elif task is None:
             _show_run(store, row, _which(states), limit, json_=json_, now=found.clock.now())
         else:
             _show_task(store, row, find_task(store, row, task), _which(states), limit, json_=json_)

@@ -16,9 +16,9 @@ from tidemill.graph.assets import RefRow, version_of
 from tidemill.plan.keys import difference
 from tidemill.plan.values import Decision, State
 from tidemill.ports import MemoRow, Page
-from tidemill.project.assets import Assets
+from tidemill.project.assets import ROLLED_BACK, Assets
 
-__all__ = ["Change", "NothingToPromote", "Promotion", "UnknownVersion", "changes", "promote", "promotion", "roll_back"]
+__all__ = ["Change", "NothingToPromote", "Promotion", "UnknownVersion", "changes", "differing", "promote", "promotion", "roll_back"]
 
 
 class Change(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -104,6 +104,15 @@ def _change(name: str, old: RefRow | None, new: RefRow | None, memos: dict[str, 
     )
 
 
+def differing(source: Assets, target: Assets) -> list[str]:
+    """Names of the assets of which `source` shows another version than `target`, or one of other code; sources are not among them."""
+    return [
+        name for name, ref in source.shown.items()
+        if name in target.entries and target.entries[name].kind != "source"
+        and ((there := target.shown.get(name)) is None or (there.version, there.key) != (ref.version, ref.key))
+    ]  # fmt: skip
+
+
 def promotion(target: Assets, names: Sequence[str]) -> Promotion:
     """What promoting `names` into the environment of `target` would do. Its keys are computed against what that shows now."""
     plan = target.plan(names)
@@ -143,7 +152,7 @@ def roll_back(target: Assets, asset: str, version: str) -> RefRow:
     if len(fitting) != 1:
         raise UnknownVersion(asset, version, list(dict.fromkeys(ref.version for ref in past))[:5])
     (chosen,) = fitting.values()
-    moved = msgspec.structs.replace(chosen, environment=target.environment, at=target.now, because="rolled back", before="")
+    moved = msgspec.structs.replace(chosen, environment=target.environment, at=target.now, because=ROLLED_BACK, before="")
     shown = target.shown.get(asset)
     target.store.publish([moved], expected={(asset, ""): shown.version if shown else ""})
     return moved

@@ -15,14 +15,15 @@ from tidemill.graph.assets import RefRow
 from tidemill.plan.values import Decision, Plan
 from tidemill.ports import Artifacts, Page, Store
 from tidemill.project.assets import AssetLoader, Assets
-from tidemill.project.data.environments import UnknownVersion
-from tidemill.project.data.work import AssetWork, Wanted, opened_assets
+from tidemill.project.data.environments import Promotion, UnknownVersion, differing, promote, promotion
+from tidemill.project.data.provenance import moves
+from tidemill.project.data.work import AssetWork, NoEnvironment, Wanted, opened_assets
 from tidemill.project.places import NoHistory
 from tidemill.project.project import Project
 from tidemill.project.result import RunResult
 from tidemill.store.problems import InUse
 
-__all__ = ["AssetLine", "NeverBuilt", "Update", "asset_lines", "asset_plan", "load", "loaded", "past", "run_assets"]
+__all__ = ["AssetLine", "NeverBuilt", "Update", "asset_lines", "asset_plan", "load", "looked_up", "past", "promoted", "run_assets"]
 
 
 class NeverBuilt(Problem):
@@ -75,21 +76,42 @@ def _planned(assets: Assets, wanted: Wanted) -> Plan:
     return assets.plan(names, forced=dict.fromkeys(names, "it was asked for with --refresh") if wanted.refresh else {})
 
 
-async def looked_up(project: Project, params: Mapping[str, object], question: Callable[[Assets], Any]) -> Any:
+async def looked_up(project: Project, params: Mapping[str, object], question: Callable[[Assets], Any], *, environment: str = "") -> Any:
     """What `question` finds in the assets as they are shown now. Locks nothing, looks at no source. Raises `NoHistory`."""
     executor = project.executor()
     try:
         await executor.start(lambda _: None)
         store = await asyncio.to_thread(project.store)
         try:
-            assets = await opened_assets(
-                store, executor, params, environment=project.settings.environment, now=project.clock.now()
-            )  # fmt: skip
+            environment = environment or project.settings.environment
+            assets = await opened_assets(store, executor, params, environment=environment, now=project.clock.now())
             return await asyncio.to_thread(question, assets)
         finally:
             store.close()
     finally:
         await executor.close(grace=0.0)
+
+
+async def promoted(project: Project, source: str, target: str, selection: Sequence[str], *, only_plan: bool) -> tuple[Promotion, bool]:
+    """See `Project.promote`."""
+
+    def ask(there: Assets) -> tuple[Promotion, bool]:
+        known = [one.name for one in there.store.environments()]
+        if source not in known:
+            raise NoEnvironment(source, known)
+        here = Assets(there.store, there.entries.values(), source, now=there.now)
+        names = differing(here, there)
+        if selection:
+            chosen = set(here.select(selection))
+            names = [name for name in names if name in chosen]
+        found = promotion(there, names)
+        if not only_plan and (found.moves or not found.work):
+            promote(there, found)
+            return found, True
+        return found, False
+
+    found: tuple[Promotion, bool] = await looked_up(project, {}, ask, environment=target)
+    return found
 
 
 async def run_assets(project: Project, wanted: Wanted, params: Mapping[str, object], *, command: str) -> Update:
@@ -156,6 +178,6 @@ def past(project: Project, asset: str, limit: int) -> list[RefRow]:
     """See `Project.versions`."""
     store = project.store()
     try:
-        return store.versions(asset, Page(limit=limit), environment=project.settings.environment)
+        return moves(store, asset, project.settings.environment, limit=limit)
     finally:
         store.close()
