@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from tidemill.graph.assets import RefRow
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph, Node, TaskRef
 from tidemill.graph.values import Handle
 from tidemill.graph.work import Failure, Outcome
 from tidemill.machine.events import Begun, Event, Finished, Launched, Opened, Recovered, Settled
 from tidemill.machine.states import RunState, TaskState
-from tidemill.ports import Commit, EngineRow, EventRow, RunChange, RunRow, Store, TaskRow
+from tidemill.ports import Commit, EngineRow, EventRow, MemoRow, RunChange, RunRow, Store, TaskRow
 
 GRAPH = Graph(flow="nightly", nodes=(Node(key="load", task=TaskRef("jobs", "load")), Node(key="clean", task=TaskRef("jobs", "clean"))))
 DIGEST = graph_digest(GRAPH)
@@ -75,3 +76,20 @@ def whole_run(store: Store, id: str = "r1", *, at: float = 100.0, flow: str = "n
 
 def failed(message: str = "no such column") -> Failure:
     return Failure("error", message, type="builtins.KeyError")
+
+
+def ref(asset: str, version: str, *, environment: str = "prod", partition: str = "", **more: object) -> RefRow:
+    """A pointer to the version with that text; its key is "key of" that."""
+    value = handle(version)
+    told = {"key": f"key of {version}", "at": 1.0, "run": "r1", "place": asset, "because": "computed", **more}
+    return RefRow(environment=environment, asset=asset, partition=partition, version=value.digest, handle=value, **told)
+
+
+def memo(key: str, text: str = "1", *, node: str = "load", **more: object) -> MemoRow:
+    told = {"at": 1.0, "run": "r1", **more}
+    return MemoRow(key=key, node=node, handle=handle(text), **told)
+
+
+def read(version: str) -> str:
+    """The text of a version that `ref` made."""
+    return bytes.fromhex(version.rstrip("0") + "0" * (len(version.rstrip("0")) % 2)).decode() if version else ""

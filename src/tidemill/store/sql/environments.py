@@ -16,7 +16,7 @@ _ENVIRONMENTS = Bulk(environments, replace=False)
 _ALL = select(environments).order_by(environments.c.name)
 _ONE = select(environments).where(environments.c.name == bindparam("name"))
 _DROP = delete(environments).where(environments.c.name == bindparam("name"))
-_DROP_REFS = delete(refs).where(refs.c.environment == bindparam("name"))
+DROP_REFS = delete(refs).where(refs.c.environment == bindparam("name"))
 
 
 def row(told: Sequence[Any]) -> Environment:
@@ -47,4 +47,4 @@ def drop(session: Session, name: str) -> None:
     if session.again and name not in [one.name for one in there]:
         return  # it was done, and only the answer was lost
     droppable(name, there)
-    session.each([(_DROP_REFS, {"name": name}), (_DROP, {"name": name})])
+    session.each([(DROP_REFS, {"name": name}), (_DROP, {"name": name})])
