@@ -13,7 +13,7 @@ import click
 from tidemill.cli.options import find_run
 from tidemill.cli.render.words import Style, ago, clip, instant, json_text, size, style_of, table, when
 from tidemill.errors import Unknown
-from tidemill.graph.assets import RefRow
+from tidemill.graph.assets import RefRow, short_version
 from tidemill.plan.values import State
 from tidemill.ports import Page, RunRow, Store
 from tidemill.project.assets import Assets
@@ -96,7 +96,7 @@ def show_asset(store: Store, project: Project, name: str, limit: int, *, json_: 
     style, now = style_of(sys.stdout), project.clock.now()
     click.echo(style.text(f"{style.bold(name)} in {environment}: {len(past)} versions were shown, newest first."))
     rows = [
-        ("*" if _same(ref, current) else "", ref.version[:12], when(ref.at), ago(ref.at, now), _amount(ref), ref.run, ref.because)
+        ("*" if _same(ref, current) else "", short_version(ref.version), when(ref.at), ago(ref.at, now), _amount(ref), ref.run, ref.because)
         for ref in past
     ]
     for line in table(("", "VERSION", "SHOWN", "", "ROWS", "RUN", "BECAUSE"), rows, style):

@@ -62,3 +62,13 @@ class Environment(msgspec.Struct, kw_only=True, omit_defaults=True):
 def version_of(handle: Handle) -> str:
     """What tells versions of an asset apart: the digest of the data where there is one, else that of the bytes."""
     return handle.content or handle.digest
+
+
+def short_version(version: str, digits: int = 12) -> str:
+    """The beginning of a version, for people: what says how it was digested ("rows-1:") is left out."""
+    return version.rpartition(":")[2][:digits]
+
+
+def begins(version: str, text: str) -> bool:
+    """Whether `text` is how a version begins, whole or as `short_version` shows it."""
+    return bool(text) and (version.startswith(text) or version.rpartition(":")[2].startswith(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidemill.graph.assets import short_version
 from tidemill.plan.keys import difference, key_of
 from tidemill.plan.values import Decision, Defined, History, Known, Remembered, Shown, State
 
@@ -50,7 +51,7 @@ def _closed(asset: Defined, before: Mapping[str, Decision], known: Known, shown:
         if shown is not None and shown.version == memo.version:
             return _decision(asset, State.OK, (), history, key=key, parts=parts, version=memo.version, likely=0.0)
         if shown is not None and shown.rejected == memo.version:
-            return _decision(asset, State.HELD, (REJECTED.format(memo.version[:12]),), history, version=shown.version, likely=0.0)
+            return _decision(asset, State.HELD, (REJECTED.format(short_version(memo.version)),), history, version=shown.version, likely=0.0)
         return _decision(
             asset, State.LINK, ("computed before from exactly this",), history, key=key, parts=parts, version=memo.version, likely=0.0
         )

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import blake3
 import msgspec
 
+from tidemill.graph.assets import short_version
+
 Parts = Mapping[str, str]
 
 _encode = msgspec.json.encode
@@ -39,7 +41,7 @@ def _changed(name: str, before: str, now: str) -> str:
     if kind == "code":
         return f"{_noun(name)} changed"
     if kind == "input":
-        return f"{_noun(name)} has a new version ({before[:8]} → {now[:8]})"
+        return f"{_noun(name)} has a new version ({short_version(before, 8)} → {short_version(now, 8)})"
     return f"{_noun(name)} changed from {before} to {now}"
 
 

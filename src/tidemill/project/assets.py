@@ -21,8 +21,9 @@ from tidemill.plan.plan import make_plan
 from tidemill.plan.values import Decision, Defined, History, Known, Plan, Remembered, Shown, State
 from tidemill.ports import Page, RunFilter, Store, TaskFilter
 
-__all__ = ["ROLLED_BACK", "AssetLoader", "Assets", "NothingSelected", "catalog_for_selection", "known_of"]
+__all__ = ["PROMOTED", "ROLLED_BACK", "AssetLoader", "Assets", "NothingSelected", "catalog_for_selection", "known_of"]
 
+PROMOTED = "promoted"
 ROLLED_BACK = "rolled back"  # why a pointer moved: a plan does not lead back to the version it was moved from
 _HISTORY = 20  # computations that an estimate looks back on
 _RUNS_LOOKED_AT = 50  # for state:failed

@@ -5,9 +5,11 @@ Knows the function, its options, and what a worker calls to make it; which versi
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, get_type_hints, overload
 
 import msgspec
@@ -22,6 +24,7 @@ from tidemill.authoring.problems import BadDefinition
 from tidemill.authoring.task import Task, task
 from tidemill.authoring.types.signatures import UNKNOWN, Signature
 from tidemill.errors import Unknown
+from tidemill.graph.assets import RefRow
 from tidemill.graph.policy import Policy
 
 __all__ = ["Asset", "FlowAsset", "Maker", "Output", "asset"]
@@ -75,6 +78,17 @@ class Asset(Task[P, R]):
     def checks(self) -> tuple[Any, ...]:
         """What each result must pass before it is published."""
         return (*self.about.checks, *self._added)
+
+    def load(self, *, want: type | None = None, version: str = "") -> Any:
+        """The value of the version that is shown now, or of the one that begins with `version`, as the type `want` (see `Project.load`).
+
+        The project is that of the file in which the asset is written; in a notebook, that of the current folder.
+        """
+        return _project_of(self).load(self.name, want=want, version=version)
+
+    def versions(self, *, limit: int = 100) -> list[RefRow]:
+        """What was shown of it, newest first. The project is found as by `load`."""
+        return cast("list[RefRow]", _project_of(self).versions(self.name, limit=limit))
 
     def add_check(self, check: Any) -> None:
         """One more check: what `@check(asset)` does. One of the same name is replaced."""
@@ -265,6 +279,13 @@ def _made(function: Any, own: AssetOptions, rest: Mapping[str, Any]) -> Asset[..
     return Asset(
         made.function, name=name, policy=made.policy, version=made.stated_version, backoff=made.backoff, options=own, made=made
     )
+
+
+def _project_of(asset: Asset[..., Any]) -> Any:
+    # By name, because projects stand above this room: asking a definition for its value is where writing leads to history.
+    room = importlib.import_module("tidemill.project.project")
+    file = Path(asset.function.__code__.co_filename)
+    return room.Project(file) if file.is_file() and file.suffix == ".py" else room.Project(".")
 
 
 def _checked(name: str, function: Any) -> str:

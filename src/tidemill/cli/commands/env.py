@@ -10,7 +10,7 @@ import click
 
 from tidemill.cli.options import as_json, in_project, opened
 from tidemill.cli.render.words import Style, clip, json_text, plural, style_of, table, when
-from tidemill.graph.assets import Environment
+from tidemill.graph.assets import Environment, short_version
 from tidemill.ports import Store
 from tidemill.project.assets import Assets
 from tidemill.project.data.environments import Change, changes
@@ -114,7 +114,7 @@ def _lines(told: list[Change], a: str, b: str, style: Style) -> Iterator[str]:
         yield f"{a} and {b} show the same."
         return
     yield f"{plural(len(told), 'asset')} in {b} {'is' if len(told) == 1 else 'are'} not as in {a}:"
-    rows = [(one.kind, one.asset, f"{one.before[:8] or '–'} → {one.after[:8] or '–'}", _rows(one), "; ".join(_why(one))) for one in told]
+    rows = [(one.kind, one.asset, f"{short_version(one.before, 8) or '–'} → {short_version(one.after, 8) or '–'}", _rows(one), "; ".join(_why(one))) for one in told]
     yield from table(("", "ASSET", "VERSION", "ROWS", "BECAUSE"), rows, style)
 
 

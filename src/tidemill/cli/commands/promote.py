@@ -11,6 +11,7 @@ import click
 from tidemill.cli.options import as_json, in_project
 from tidemill.cli.render.words import Style, json_text, plural, style_of, table
 from tidemill.errors import BadSetting
+from tidemill.graph.assets import short_version
 from tidemill.project.assets import Assets
 from tidemill.project.data.environments import Promotion, roll_back
 from tidemill.project.data.work import NoEnvironment
@@ -55,14 +56,14 @@ def _roll_back(project: Project, words: tuple[str, ...], target: str, version: s
         moved = roll_back(Assets(store, (), target, now=project.clock.now()), words[0], version)
     finally:
         store.close()
-    click.echo(json_text(moved) if json_ else f"{target} shows {moved.asset} {moved.version[:12]} again, made in run {moved.run}.")
+    click.echo(json_text(moved) if json_ else f"{target} shows {moved.asset} {short_version(moved.version)} again, made in run {moved.run}.")
     return 0
 
 
 def _lines(told: Promotion, target: str, style: Style, *, done: bool) -> Iterator[str]:
     verb = "moved" if done else "would move"
     if told.moves:
-        rows = [(ref.asset, ref.version[:12], f"made in run {ref.run}") for ref in told.moves]
+        rows = [(ref.asset, short_version(ref.version), f"made in run {ref.run}") for ref in told.moves]
         yield from table((verb.upper(), "VERSION", ""), rows, style)
         yield f"{plural(len(told.moves), 'pointer')} of {target} {verb}."
     if told.work:

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from tidemill.errors import Problem
-from tidemill.graph.assets import RefRow, version_of
+from tidemill.graph.assets import RefRow, begins, short_version, version_of
 from tidemill.plan.keys import difference
 from tidemill.plan.values import Decision, State
 from tidemill.ports import MemoRow, Page
-from tidemill.project.assets import ROLLED_BACK, Assets
+from tidemill.project.assets import PROMOTED, ROLLED_BACK, Assets
 
 __all__ = ["Change", "NothingToPromote", "Promotion", "UnknownVersion", "changes", "differing", "promote", "promotion", "roll_back"]
 
@@ -62,7 +62,7 @@ class UnknownVersion(Problem):
     def __init__(self, asset: str, version: str, known: Sequence[str]) -> None:
         super().__init__(
             f"{asset} has no version that begins with {version!r}, or more than one.",
-            why=f"Its last versions: {', '.join(one[:12] for one in known) or 'none'}.",
+            why=f"Its last versions: {', '.join(short_version(one) for one in known) or 'none'}.",
             mend=f"See them with: tidemill show {asset}",
         )
 
@@ -130,7 +130,7 @@ def promotion(target: Assets, names: Sequence[str]) -> Promotion:
                 handle=memo.handle,
                 at=target.now,
                 run=memo.run,
-                because="promoted",
+                because=PROMOTED,
             )
         )
     work = [one for one in plan.decisions if one.state in (State.RUN, State.MAYBE, State.WAIT, State.BLOCKED)]
@@ -148,7 +148,7 @@ def promote(target: Assets, found: Promotion) -> list[RefRow]:
 def roll_back(target: Assets, asset: str, version: str) -> RefRow:
     """Show an earlier version of `asset` again: the one that begins with `version`. Raises `UnknownVersion`."""
     past = target.store.versions(asset, Page(limit=1000))
-    fitting = {ref.version: ref for ref in reversed(past) if ref.version.startswith(version)}
+    fitting = {ref.version: ref for ref in reversed(past) if begins(ref.version, version)}
     if len(fitting) != 1:
         raise UnknownVersion(asset, version, list(dict.fromkeys(ref.version for ref in past))[:5])
     (chosen,) = fitting.values()

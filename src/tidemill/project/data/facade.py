@@ -11,7 +11,7 @@ import msgspec
 from tidemill.authoring.assets.entries import AssetEntry
 from tidemill.authoring.assets.observation import Observation
 from tidemill.errors import Problem, nearest
-from tidemill.graph.assets import RefRow
+from tidemill.graph.assets import RefRow, begins
 from tidemill.plan.values import Decision, Plan
 from tidemill.ports import Artifacts, Page, Store
 from tidemill.project.assets import AssetLoader, Assets
@@ -168,7 +168,7 @@ def _current(store: Store, asset: str, environment: str) -> RefRow:
 
 def _of_version(store: Store, asset: str, version: str) -> RefRow:
     moves = store.versions(asset, Page(limit=1000))
-    fitting = {ref.version: ref for ref in moves if ref.version.startswith(version)}
+    fitting = {ref.version: ref for ref in moves if begins(ref.version, version)}
     if len(fitting) != 1:
         raise UnknownVersion(asset, version, list(dict.fromkeys(ref.version for ref in moves))[:5])
     return next(iter(fitting.values()))

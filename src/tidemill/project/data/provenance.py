@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import msgspec
 
 from tidemill.errors import Unknown
-from tidemill.graph.assets import RefRow
+from tidemill.graph.assets import RefRow, short_version
 from tidemill.machine.states import BAD_ENDS, GOOD_ENDS
 from tidemill.plan.keys import difference
 from tidemill.plan.values import Decision
 from tidemill.ports import Page, RunFilter, Store
-from tidemill.project.assets import Assets
+from tidemill.project.assets import PROMOTED, ROLLED_BACK, Assets
 
 __all__ = ["AssetStory", "FailedAttempt", "Origin", "asset_story", "attempt_after", "moves", "story_lines"]
 
@@ -143,8 +143,11 @@ def story_lines(story: AssetStory) -> list[str]:
         lines.append("  It was never built here.")
     else:
         size = f"{shown.handle.rows:,} rows" if shown.handle.rows is not None else f"{shown.handle.size:,} bytes"
-        lines.append(f"  Version {shown.version[:12]}, {size}, made in run {shown.run}.")
-        lines.append(f"  It was made because {'; '.join(story.why_made)}.")
+        lines.append(f"  Version {short_version(shown.version)}, {size}, made in run {shown.run}.")
+        if shown.because in (PROMOTED, ROLLED_BACK):
+            lines.append(f"  It was {shown.because}{f' from {short_version(shown.before)}' if shown.before else ''}.")
+        else:
+            lines.append(f"  It was made because {'; '.join(story.why_made)}.")
     if story.failed is not None:
         kept = " What is shown is the last version that passed." if shown is not None else ""
         lines.append(f"  The newest attempt, in run {story.failed.run}, {_ENDED[story.failed.state]}: {story.failed.message}{kept}")
@@ -153,7 +156,7 @@ def story_lines(story: AssetStory) -> list[str]:
     if story.origins:
         lines.append("It was computed from:")
         lines += [
-            f"{'  ' * origin.depth}{origin.asset} {origin.version[:12]}{'' if origin.current else ' (there is a newer one)'}"
+            f"{'  ' * origin.depth}{origin.asset} {short_version(origin.version)}{'' if origin.current else ' (there is a newer one)'}"
             for origin in story.origins
         ]
     if story.readers:
