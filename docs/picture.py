@@ -6,6 +6,7 @@ Usage: python docs/picture.py
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import re
@@ -28,7 +29,7 @@ def recorded(command: list[str], folder: str) -> str:
     if child == 0:
         os.environ.update(COLUMNS=str(COLUMNS), LINES="30", TERM="xterm-256color", TIDEMILL_HOME=f"{folder}/home")
         os.environ.pop("NO_COLOR", None)
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - our own command, and no shell
     said = bytearray()
     with contextlib.suppress(OSError):  # Linux's way of saying that the other end is closed
         while data := os.read(terminal, 4096):
@@ -45,10 +46,11 @@ def last_frame(said: str) -> str:
 
 
 def main() -> None:
+    """Run the example and draw its end."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["run", str(EXAMPLE), "--folder", f"{folder}/published"]
         said = recorded([sys.executable, "-m", "tidemill", *words], folder)
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115 - until the end of the script
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text.from_ansi("\x1b[2m$\x1b[0m tidemill run examples/birdstrikes/birdstrikes.py"))
     console.print(Text.from_ansi(last_frame(said)))
     svg = console.export_svg(title="tidemill", theme=MONOKAI)

@@ -37,7 +37,7 @@ class Mill:
     async def until(self, true) -> None:
         """Wait for something that engine events bring about."""
         async with asyncio.timeout(PATIENCE):
-            while not true():
+            while not true():  # noqa: ASYNC110 - some of it is a file that another process writes
                 await asyncio.sleep(0)
 
 
