@@ -17,5 +17,10 @@ def url(path: Path) -> str:
 def child(script: str, *arguments: object) -> subprocess.Popen[str]:
     """Another process that runs `script`, with the rows of these tests at hand."""
     setting = {**os.environ, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-c", "import sys\nfrom conformance.store.rows import *\nfrom tidemill.store import open_store\n" + script]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys\nfrom conformance.store.rows import *\nfrom tidemill.ports import Page\nfrom tidemill.store import open_store\n"
+        + script,
+    ]
     return subprocess.Popen([*command, *map(str, arguments)], env=setting, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.store.rows import GRAPH, begun, claimed, event, handle, run_row, task, whole_run
+from conformance.store.rows import GRAPH, begun, claimed, event, handle, memo, ref, run_row, task, whole_run
 from tidemill.errors import Corrupt
+from tidemill.graph.assets import Environment
 from tidemill.graph.work import Outcome
 from tidemill.machine.events import Finished, Launched, Opened, Settled
 from tidemill.machine.states import RunState, TaskState
@@ -94,6 +95,37 @@ def test_tables_and_log_agree(store: Store) -> None:
         ("run-differs-from-log", "run r1: its row says failed, and its log running"),
         ("task-differs-from-log", "run r1: task load[0] is failed, and its log says waiting"),
     ]
+
+
+def test_a_pointer_whose_version_nobody_remembers_computing_is_found(store: Store) -> None:
+    claimed(store)
+    store.commit([Commit(run="r1", epoch=1, memos=[memo("known")], refs=[ref("a", "1", key="known")])], durable=True)
+    store.publish([ref("b", "1", key="")])  # from outside: it has no key
+    assert broken(store) == []
+    store.publish([ref("c", "1", partition="x", key="unknown")])
+    detail = "environment prod: c [x] shows a version, and nothing is remembered of what that was computed from"
+    assert broken(store) == [("ref-without-memo", detail)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule", "detail"),
+    [
+        ("DELETE FROM publications", "ref-without-move", "a shows a version, and its history does not say so"),
+        ("UPDATE refs SET version = 'x'", "ref-without-move", "a shows a version, and its history does not say so"),
+        ("DELETE FROM environments WHERE name = 'prod'", "environment-without-parent", "it stands on prod, which is not there"),
+    ],
+)
+def test_pointers_and_environments_changed_behind_our_back_are_found(tmp_path: Path, statement: str, rule: str, detail: str) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    store.create_environment(Environment(name="prod", parent="default"))
+    store.create_environment(Environment(name="dev", parent="prod"))
+    store.publish([ref("a", "1", key="", environment="dev")])
+    assert broken(store) == []
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(statement)
+    connection.close()
+    assert broken(store) == [(rule, f"environment dev: {detail}")]
+    store.close()
 
 
 def tampered(path: Path, *statements: str) -> Store:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
-from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, run_row, task
-from tidemill.graph.values import Constant
+from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, ref, run_row, task
+from tidemill.graph.values import Constant, Handle
+from tidemill.graph.work import Failure
 from tidemill.machine.events import Begun
 from tidemill.machine.states import RunState, TaskState
 from tidemill.ports import AttemptRow, Commit, MemoRow, NoteRow, Page, RunChange, Store, TaskFilter, TaskRow
@@ -197,6 +199,38 @@ def test_half_a_surrogate_pair_in_text_is_replaced(store: Store) -> None:
     claimed(store)
     store.commit([Commit(run="r1", epoch=1, tasks=[task(because="file \udcff")])], durable=False)
     assert store.task("r1", "load", 0).because == "file ?"
+
+
+HALF = "file \udcff – ü"  # what Python makes of a name that is no UTF-8
+HEALED = "file ? – ü"
+
+
+def test_half_a_surrogate_pair_in_json_is_replaced_and_the_rest_stays(store: Store) -> None:
+    def of(text: str) -> tuple[Handle, Failure]:
+        return msgspec.structs.replace(HANDLE, preview=text, schema=((text, "int"),), note="ü"), failed(text)
+
+    output, failure = of(HALF)
+    claimed(store, params={HALF: HALF})
+    commit = Commit(
+        run="r1",
+        epoch=1,
+        tasks=[task(state=TaskState.FAILED, output=output, failure=failure)],
+        attempts=[AttemptRow(run="r1", place="load", unit=0, attempt=1, started_at=1.0, ended_at=2.0, failure=failure)],
+        notes=[NoteRow(run="r1", place="load", unit=0, attempt=1, kind="report", name="n", at=1.0, handle=output)],
+        memos=[MemoRow(key="k", node="load", handle=output, at=1.0, run="r1", parts={HALF: HALF})],
+        refs=[msgspec.structs.replace(ref("a", "1"), handle=output, because=HALF)],
+        change=RunChange(output=Constant(output), failure=failure),
+    )
+    assert store.commit([commit], durable=True) == []
+    healed = of(HEALED)
+    row, run, (kept,), (shown,) = store.task("r1", "load", 0), store.run("r1"), store.memos(["k"]).values(), store.refs("prod")
+    assert (row.output, row.failure) == healed
+    assert (run.output, run.failure, run.params) == (Constant(healed[0]), healed[1], {HEALED: HEALED})
+    assert (kept.handle, kept.parts) == (healed[0], {HEALED: HEALED})
+    assert (shown.handle, shown.because) == (healed[0], HEALED)
+    assert store.attempts("r1", "load", 0)[0].failure == healed[1]
+    assert store.notes("r1")[0].handle == healed[0]
+    assert store.versions("a", Page())[0].handle == healed[0]
 
 
 def test_a_huge_entry_and_a_huge_row_are_no_matter(store: Store) -> None:

@@ -199,12 +199,18 @@ def test_of_two_stores_on_one_database_that_publish_on_the_same_expectation_one_
 
 def test_two_stores_that_move_one_pointer_leave_a_history_without_a_gap(database_url: str) -> None:
     stores = [open_store(database_url), open_store(database_url, lock=False)]
+    claimed(stores[0])
 
-    def push(store: Store, name: str) -> None:
+    def commit() -> None:
+        for n in range(1, 31):
+            commit = Commit(run="r1", epoch=1, events=[entry("r1", n)], tasks=[task(unit=n)], refs=[ref("a", f"x{n}")])
+            stores[0].commit([commit], durable=n % 2 == 0)
+
+    def publish() -> None:
         for n in range(30):
-            store.publish([ref("a", f"{name}{n}")])
+            stores[1].publish([ref("a", f"y{n}")])
 
-    threads = [threading.Thread(target=push, args=one) for one in zip(stores, "xy", strict=True)]
+    threads = [threading.Thread(target=commit), threading.Thread(target=publish)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -13,9 +13,10 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from conformance.store.rows import GRAPH, claimed, entry, handle, run_row, task, whole_run
+from conformance.store.rows import GRAPH, claimed, entry, handle, ref, run_row, task, whole_run
 from private_postgres import Cluster
 from tidemill.errors import BadSetting
+from tidemill.graph.assets import Environment
 from tidemill.ports import Commit, MemoRow, NoteRow, Page, RunFilter, TaskFilter
 from tidemill.store import open_store
 from tidemill.store.databases.postgres import PostgresDatabase
@@ -198,6 +199,30 @@ def test_a_claim_whose_answer_was_lost_is_still_told(wire: Wire) -> None:
     assert wire.swallowed == 1
     assert [(run.id, run.epoch) for run in taken] == [("r0", 1), ("r1", 1)]
     assert [run.id for run in store.claim("ada", now=1.0, until=100.0, limit=2)] == ["r2"]
+    store.close()
+
+
+def test_a_publication_whose_answer_was_lost_is_found_to_be_done(wire: Wire) -> None:
+    store = open_store(wire.url)
+    wire.swallow.set()
+    (first,) = store.publish([ref("a", "1")], expected={("a", ""): ""})
+    wire.swallow.set()
+    (second,) = store.publish([ref("a", "2")], expected={("a", ""): first.version})
+    assert wire.swallowed == 2
+    assert (second.before, second.version) == (first.version, ref("a", "2").version)
+    assert len(store.versions("a", Page())) == 2
+    store.close()
+
+
+def test_an_environment_whose_making_or_dropping_was_not_answered_is_made_or_dropped(wire: Wire) -> None:
+    store = open_store(wire.url)
+    wire.swallow.set()
+    made = store.create_environment(Environment(name="prod", created_at=1.0))
+    assert store.environments()[1:] == [made]
+    wire.swallow.set()
+    store.drop_environment("prod")
+    assert wire.swallowed == 2
+    assert store.environments()[1:] == []
     store.close()
 
 

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, run_row, task, whole_run
+from conformance.store.rows import GRAPH, begun, claimed, entry, event, failed, handle, memo, ref, run_row, task, whole_run
 from tidemill.errors import Unknown
+from tidemill.graph.assets import Environment
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph, Node, TaskRef
 from tidemill.graph.values import Constant
@@ -186,6 +187,53 @@ def test_every_value_that_a_row_names_is_alive_once(store: Store) -> None:
     named = ("code", "constant", "event", "note", "memo", "output", *(f"out{n}" for n in range(700)))
     alive = list(store.live())
     assert sorted(alive) == sorted(handle(text).digest for text in named)
+
+
+def test_every_version_that_is_shown_is_alive_and_of_each_partition_the_last_twenty(store: Store) -> None:
+    store.create_environment(Environment(name="prod"))
+    for n in range(25):
+        store.publish([ref("a", f"x{n}", partition="x"), ref("a", f"old{n}", environment="dev", partition="y")])
+    store.publish([ref("a", "x0", partition="x", environment="dev")])  # an old one that an environment shows
+    for n in range(30):
+        store.publish([ref("a", f"y{n}", partition="y", environment="other")])
+    kept = [f"x{n}" for n in range(6, 25)] + ["x0"] + [f"y{n}" for n in range(10, 30)] + ["old24"]
+    assert sorted(store.live()) == sorted(handle(text).digest for text in kept)
+
+
+def test_what_a_dropped_environment_showed_stays_alive_while_it_is_among_the_last(store: Store) -> None:
+    store.create_environment(Environment(name="dev"))
+    store.publish([ref("a", "1", environment="dev")])
+    store.drop_environment("dev")
+    assert list(store.live()) == [handle("1").digest]
+    for n in range(2, 22):
+        store.publish([ref("a", str(n))])
+    assert handle("1").digest not in set(store.live())
+
+
+def test_results_that_expired_are_forgotten_unless_a_kept_version_was_computed_from_them(store: Store) -> None:
+    claimed(store)
+    memos = [memo("late", "late", expires_at=60.0), memo("over", "over", expires_at=40.0), memo("for ever", "for ever")]
+    memos += [memo(f"k{n}", f"v{n}", expires_at=40.0) for n in range(22)]
+    moves = [ref("a", f"v{n}", key=f"k{n}") for n in range(22)]
+    store.commit([Commit(run="r1", epoch=1, memos=memos, refs=moves)], durable=True)
+    store.publish([ref("a", "v0", key="k0", environment="dev")])
+    store.forget(ended_before=50.0, keep_per_flow=0)
+    kept = {"late", "for ever", "k0", *(f"k{n}" for n in range(3, 22))}
+    assert set(store.memos([row.key for row in memos])) == kept
+    assert {handle("late").digest, handle("for ever").digest, handle("v0").digest} <= set(store.live())
+    assert not {handle("over").digest, handle("v1").digest} & set(store.live())
+    assert store.audit(now=0.0) == []
+
+
+def test_runs_that_are_forgotten_leave_what_they_published(store: Store) -> None:
+    whole_run(store, "r1")
+    claimed(store, "r2", flow="other")
+    store.commit([Commit(run="r2", epoch=1, memos=[memo("k", "1")], refs=[ref("a", "1", key="k")])], durable=True)
+    store.commit([Commit(run="r2", epoch=1, change=RunChange(state=RunState.SUCCEEDED, ended_at=5.0))], durable=True)
+    assert set(store.forget(ended_before=1e9, keep_per_flow=0)) == {"r1", "r2"}
+    assert [found.asset for found in store.refs("prod")] == ["a"]
+    assert (len(store.versions("a", Page())), set(store.memos(["k"])), list(store.live())) == (1, {"k"}, [handle("1").digest])
+    assert store.audit(now=0.0) == []
 
 
 def test_old_runs_are_forgotten_with_all_that_is_theirs_but_the_newest_of_each_flow_stay(store: Store) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.store.processes import child, url
-from conformance.store.rows import claimed, entry, whole_run
+from conformance.store.rows import claimed, entry, read, whole_run
 from tidemill.errors import Problem
 from tidemill.ports import Commit, Page, RunFilter
 from tidemill.store import open_store
@@ -82,6 +82,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, room[1]))
 done, commit, told = 0, None, None
 while told is None:
     commit = Commit(run="r1", epoch=1, events=[entry("r1", done + 1, 50_000)], tasks=[task(unit=done + 1)])
+    commit.memos, commit.refs = [memo(f"key of {done + 1}")], [ref("a", str(done + 1))]
     try:
         s.commit([commit], durable=done % 2 == 0)
         done += 1
@@ -89,6 +90,8 @@ while told is None:
         told = problem.what
 assert len(list(s.events("r1"))) == done and done > 5
 assert s.counts("r1")["load"] == {"running": done}
+assert [read(found.version) for found in s.versions("a", Page())] == [str(n) for n in range(done, 0, -1)]
+assert [read(found.version) for found in s.refs("prod")] == [str(done)]
 try:
     s.commit([commit], durable=True)
     raise SystemExit("there was room after all")
@@ -114,7 +117,9 @@ claimed(s)
 n = 0
 while True:
     n += 1
-    s.commit([Commit(run="r1", epoch=1, events=[entry("r1", n, n % 7 * 500)], tasks=[task(unit=n)])], durable=n % 5 == 0)
+    commit = Commit(run="r1", epoch=1, events=[entry("r1", n, n % 7 * 500)], tasks=[task(unit=n)])
+    commit.memos, commit.refs = [memo(f"key of {n}")], [ref("a", str(n))]
+    s.commit([commit], durable=n % 5 == 0)
     print(n, flush=True)
 """
 
@@ -133,6 +138,8 @@ def test_a_killed_process_leaves_a_log_with_all_that_was_returned(path: Path, st
     assert entries == list(range(1, len(entries) + 1))
     assert last <= len(entries) <= last + 1  # the one that was under way may be there, whole
     assert store.counts("r1") == {"load": {"running": len(entries)}}
+    assert [read(found.version) for found in store.refs("prod")] == [str(len(entries))]
+    assert len(store.versions("a", Page(limit=10_000))) == len(entries)
     assert store.audit(now=1.0) == []
     assert store.claim("bob", now=1e6, until=2e6, limit=1)[0].epoch == 2
     assert store.commit([Commit(run="r1", epoch=2, events=[entry("r1", len(entries) + 1)])], durable=True) == []

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.store.rows import handle, task
+from tidemill.graph.work import Failure
 from tidemill.machine.states import TaskState
 from tidemill.ports import TaskRow
 from tidemill.store import encoding
@@ -42,3 +43,17 @@ def test_a_number_or_text_comes_back(value: float | str | None) -> None:
 def test_a_task_comes_back(place: str, because: str, state: TaskState, ready: float | None, ended: float | None, memory: int) -> None:
     row: TaskRow = task(place=place, because=because, state=state, ready_at=ready, ended_at=ended, memory=memory, output=handle())
     assert tasks.row(tasks.values(row)) == row
+
+
+@given(st.text())
+def test_what_goes_through_json_is_text_that_both_databases_can_keep(text: str) -> None:
+    made = Failure("error", text, type=text)
+    back = encoding.some_failure(encoding.to_json(made))
+    assert back == encoding.sound(made)
+    assert back == made or any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+@given(TEXT)
+def test_a_value_that_is_whole_is_kept_as_it_is(text: str) -> None:
+    made = Failure("error", text)
+    assert encoding.sound(made) is made

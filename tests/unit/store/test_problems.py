@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.store.problems import Foreign, LostWrites, OutOfStep, SchemaNewer, SchemaOlder, StoreAway, StoreFailed, StoreFull
+from tidemill.store.problems import (
+    EnvironmentNeeded,
+    EnvironmentTaken,
+    Foreign,
+    LostWrites,
+    Moved,
+    OutOfStep,
+    SchemaNewer,
+    SchemaOlder,
+    StoreAway,
+    StoreFailed,
+    StoreFull,
+)
 from tidemill.store.versions import check_version
 
 
@@ -40,6 +52,35 @@ def test_lost_entries_are_counted_and_the_way_on_is_named() -> None:
 def test_a_log_out_of_step_says_where_it_ends() -> None:
     told = OutOfStep("r1", last=3, given=5)
     assert told.what == "The log of run r1 ends with entry 3, and other entries from 5 on were to be added."
+
+
+def test_pointers_that_moved_meanwhile_are_named_with_what_they_show() -> None:
+    told = Moved("prod", [("shop.clean", "fr", "a" * 64, "b" * 64), ("raw", "", "", "c" * 64), ("sums", "", "d" * 64, "")])
+    assert told.what == "Nothing was published: 3 of the assets of 'prod' changed in the meantime."
+    shown = f"shop.clean [fr] shows {'b' * 12}, not {'a' * 12}; raw shows {'c' * 12}, not nothing; sums shows nothing, not {'d' * 12}."
+    assert told.why == shown
+    assert "ask for it again" in told.mend
+    assert told.report().code == "refs-moved"
+
+
+def test_of_many_pointers_that_moved_the_first_eight_are_named() -> None:
+    told = Moved("prod", [(f"a{n}", "", "", "b") for n in range(20)])
+    assert told.why.endswith("a7 shows b, not nothing; and 12 more.")
+
+
+def test_an_environment_on_another_parent_says_on_which() -> None:
+    told = EnvironmentTaken("dev", parent="prod", asked="")
+    assert told.what == "There is an environment 'dev' already, and it stands on 'prod'."
+    assert told.why.startswith("It was to be made so that it stands on none.")
+    assert told.mend.startswith("Take another name")
+
+
+def test_an_environment_that_must_stay_says_for_whom() -> None:
+    told = EnvironmentNeeded("prod", children=[f"dev{n}" for n in range(9)])
+    assert told.what == "The environment 'prod' cannot be dropped."
+    assert told.why.endswith("dev6, dev7 ….")
+    assert told.mend == "Drop those first."
+    assert EnvironmentNeeded("default").why == "It is always there."
 
 
 def test_an_older_store_asks_for_the_upgrade() -> None:
