@@ -141,7 +141,9 @@ def test_no_key_is_computed_twice_in_whatever_environment(shape: list[list[int]]
 
 @settings(max_examples=300, deadline=None)
 @given(shapes, histories)
-def test_after_an_update_there_is_nothing_to_do_and_a_branch_reuses_all(shape: list[list[int]], history: list[tuple[str, int, object]]) -> None:
+def test_after_an_update_there_is_nothing_to_do_and_a_branch_reuses_all(
+    shape: list[list[int]], history: list[tuple[str, int, object]]
+) -> None:
     world = played(shape, history)
     world.update("default", "")
     assert world.update("default", "") == 0

@@ -36,7 +36,7 @@ class NeverBuilt(Problem):
         super().__init__(
             f"{environment} shows no version of {asset!r}.",
             why=f"It shows: {', '.join(known[:8])}{' …' if len(known) > 8 else ''}." if known else "It shows no asset at all.",
-            mend=f"Did you mean {guess!r}?" if guess else f"Build it: tidemill run +{asset}",
+            mend=f"{f'Did you mean {guess!r}? Else build' if guess else 'Build'} it: tidemill run +{asset}",
         )
 
 
