@@ -79,9 +79,7 @@ class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
         return self._result(passed=passed, message=said, failed_rows=wrong, of_rows=rows)
 
     def _result(self, *, passed: bool, message: str, failed_rows: int | None = None, of_rows: int | None = None) -> CheckResult:
-        return CheckResult(
-            name=self.name, passed=passed, severity=self.severity, message=message, failed_rows=failed_rows, of_rows=of_rows
-        )
+        return CheckResult(name=self.name, passed=passed, severity=self.severity, message=message, failed_rows=failed_rows, of_rows=of_rows)
 
 
 class FunctionCheck(msgspec.Struct, frozen=True, kw_only=True):

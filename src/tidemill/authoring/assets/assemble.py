@@ -141,9 +141,7 @@ class _Assembly:
             args |= {setting: Constant(self.keep(self.params[setting])) for setting in wired.settings if setting in self.params}
         self._node(name, found, args, parts, wired, digest=digest, forced=self.forced.get(name, ""))
 
-    def _node(
-        self, name: str, found: Any, args: dict[str, Expr], parts: dict[str, str], wired: Wired, *, digest: str, forced: str
-    ) -> None:
+    def _node(self, name: str, found: Any, args: dict[str, Expr], parts: dict[str, str], wired: Wired, *, digest: str, forced: str) -> None:
         owner = found.of if isinstance(found, Output) else found
         maker = owner.maker(name)
         if isinstance(owner, Source) and not self.ship:

@@ -276,9 +276,7 @@ def _made(function: Any, own: AssetOptions, rest: Mapping[str, Any]) -> Asset[..
         )
     # What cannot be a task cannot be an asset either; and the name, which may hold a "/", is checked by the asset.
     made = task(**cast("Any", {word: value for word, value in rest.items() if word != "name"}))(function)
-    return Asset(
-        made.function, name=name, policy=made.policy, version=made.stated_version, backoff=made.backoff, options=own, made=made
-    )
+    return Asset(made.function, name=name, policy=made.policy, version=made.stated_version, backoff=made.backoff, options=own, made=made)
 
 
 def _project_of(asset: Asset[..., Any]) -> Any:

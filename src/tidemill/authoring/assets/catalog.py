@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["AssetEntry", "catalog"]
 
 
-def catalog(
-    definitions: Definitions, *, code_of: CodeOf = code_by_itself, params: Mapping[str, Any] | None = None
-) -> list[AssetEntry]:
+def catalog(definitions: Definitions, *, code_of: CodeOf = code_by_itself, params: Mapping[str, Any] | None = None) -> list[AssetEntry]:
     """Every asset and source, by name. `code_of` fingerprints a function; `params` are the run parameters that are given.
 
     Raises `UnknownInput`, `TypeMismatch`, `CyclicGraph`, `BadDefinition`.

@@ -47,5 +47,3 @@ def _content(path: Path) -> str:
         while block := file.read(_BLOCK):
             hasher.update(block)
     return hasher.hexdigest()
-
-

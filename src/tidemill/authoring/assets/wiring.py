@@ -139,4 +139,3 @@ def _is_plain(hint: Any) -> bool:
     if get_origin(hint) in (Union, types.UnionType):
         return all(arm is types.NoneType or _is_plain(arm) for arm in get_args(hint))
     return isinstance(hint, type) and issubclass(hint, _PLAIN)
-
