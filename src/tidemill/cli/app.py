@@ -16,12 +16,12 @@ __all__ = ["COMMANDS", "cli", "run_command"]
 # Name → what it does, in the order in which a newcomer needs them. Each lives in the module of its name.
 COMMANDS = {
     "run": "Run a flow, or bring assets up to date, with live progress.",
-    "plan": "What a flow would run, in which order, and how long. Changes nothing.",
-    "ls": "The flows and tasks of the project.",
+    "plan": "What a run would do, and why.",
+    "ls": "The flows, tasks, assets and sources of the project.",
     "runs": "What was run, newest first.",
-    "show": "One run, task by task; or an asset's versions.",
+    "show": "One run, task by task; or the versions of an asset.",
     "logs": "What tasks printed and logged.",
-    "explain": "Why something ran, did not, failed or waits; what an asset was made of.",
+    "explain": "Why something ran, did not, failed or waits.",
     "retry": "Run again what did not succeed, reusing what did.",
     "cancel": "Ask a run to end.",
     "replay": "Run one past task here, with its exact inputs.",

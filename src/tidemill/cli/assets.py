@@ -20,6 +20,7 @@ from tidemill.project.session import Session
 
 __all__ = ["could_be_assets", "looks_like_assets", "plan_lines", "prepare_assets", "tell_plan"]
 
+_MOST = 50  # rows of a plan that people are shown
 _SELECTION = re.compile(r"[+@:,*/]")
 _SIGNS = {State.OK: "=", State.LINK: "→", State.RUN: "+", State.MAYBE: "?", State.WAIT: "…", State.HELD: "■", State.BLOCKED: "✗"}
 _PLAIN_SIGNS = {State.OK: "=", State.LINK: ">", State.RUN: "+", State.MAYBE: "?", State.WAIT: ".", State.HELD: "#", State.BLOCKED: "x"}
@@ -67,7 +68,9 @@ def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
     told = [one for one in plan.decisions if one.state is not State.OK]
     same = len(plan.decisions) - len(told)
     if told:
-        yield from table(("", "ASSET", "STATE", "TAKES", "BECAUSE"), [_row(one, style) for one in told], style)
+        yield from table(("", "ASSET", "STATE", "TAKES", "BECAUSE"), [_row(one, style) for one in told[:_MOST]], style)
+        if len(told) > _MOST:
+            yield f"… and {len(told) - _MOST:,} more (tidemill plan --json has all)."
     if same:
         yield f"{plural(same, 'asset')} {'is' if same == 1 else 'are'} as {'it' if same == 1 else 'they'} should be."
     if any(one.state in (State.RUN, State.MAYBE) for one in told):

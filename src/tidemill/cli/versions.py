@@ -12,7 +12,7 @@ import click
 
 from tidemill.cli.options import find_run
 from tidemill.cli.render.words import Style, ago, clip, instant, json_text, size, style_of, table, when
-from tidemill.errors import Unknown
+from tidemill.errors import Unknown, nearest
 from tidemill.graph.assets import RefRow, short_version
 from tidemill.plan.values import State
 from tidemill.ports import Page, RunRow, Store
@@ -32,6 +32,10 @@ def run_or_asset(store: Store, word: str, task: str | None) -> RunRow | None:
         return find_run(store, word)
     except Unknown:
         if task is not None or word == "last":
+            raise
+        if store.versions(word, Page(limit=1)):
+            return None
+        if nearest(word, ["last"]) or not any(store.refs(one.name) for one in store.environments()):
             raise
         return None
 

@@ -114,7 +114,16 @@ def _lines(told: list[Change], a: str, b: str, style: Style) -> Iterator[str]:
         yield f"{a} and {b} show the same."
         return
     yield f"{plural(len(told), 'asset')} in {b} {'is' if len(told) == 1 else 'are'} not as in {a}:"
-    rows = [(one.kind, one.asset, f"{short_version(one.before, 8) or '–'} → {short_version(one.after, 8) or '–'}", _rows(one), "; ".join(_why(one))) for one in told]
+    rows = [
+        (
+            one.kind,
+            one.asset,
+            f"{short_version(one.before, 8) or '–'} → {short_version(one.after, 8) or '–'}",
+            _rows(one),
+            "; ".join(_why(one)),
+        )
+        for one in told
+    ]
     yield from table(("", "ASSET", "VERSION", "ROWS", "BECAUSE"), rows, style)
 
 

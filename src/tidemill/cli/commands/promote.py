@@ -27,7 +27,7 @@ from tidemill.project.project import Project
 @as_json
 @in_project
 def command(words: tuple[str, ...], target: str, only_plan: bool, version: str, json_: bool, project: str) -> int:
-    """Let TARGET show what FROM shows, as far as it holds there. Moves pointers, all or none; computes and copies nothing.
+    """Move what one environment shows to another; or roll back. Moves pointers, all or none; computes and copies nothing.
 
     What was computed from exactly what TARGET shows moves; the rest is listed as work. With --version: roll back one asset.
     """
@@ -56,7 +56,9 @@ def _roll_back(project: Project, words: tuple[str, ...], target: str, version: s
         moved = roll_back(Assets(store, (), target, now=project.clock.now()), words[0], version)
     finally:
         store.close()
-    click.echo(json_text(moved) if json_ else f"{target} shows {moved.asset} {short_version(moved.version)} again, made in run {moved.run}.")
+    click.echo(
+        json_text(moved) if json_ else f"{target} shows {moved.asset} {short_version(moved.version)} again, made in run {moved.run}."
+    )
     return 0
 
 

@@ -29,7 +29,7 @@ from tidemill.project.values import preview
 @environment_option
 @in_project
 def command(run: str, task: str | None, states: tuple[str, ...], limit: int, **given: Any) -> int:
-    """One run, task by task; with TASK, that task and its items. Or, of an asset, its versions.
+    """One run, task by task; or the versions of an asset. With TASK, that task and its items.
 
     RUN is an id, its unique beginning, or `last`. Else it is the name of an asset or source.
     """

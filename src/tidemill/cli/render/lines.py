@@ -25,6 +25,7 @@ class Lines:
         self._style = style
         self._said: dict[str, tuple[object, ...]] = {}
         self._tenth = 0
+        self._over = {key for key, row in board.rows.items() if row.over}
         self._few = len(board.rows) <= MANY_NODES
 
     def about(self, changed: list[Row], now: Instant) -> Iterator[str]:
@@ -35,7 +36,9 @@ class Lines:
             if what is not None:
                 yield f"[{since:8.2f}s] {what}"
         if not self._few:
-            done, all_ = sum(1 for row in self._board.rows.values() if row.over), len(self._board.rows)
+            for row in changed:  # not all rows each time: with many of them that would be most of the work
+                (self._over.add if row.over else self._over.discard)(row.key)
+            done, all_ = len(self._over), len(self._board.rows)
             if (tenth := done * 10 // all_) > self._tenth:
                 self._tenth = tenth
                 yield f"[{since:8.2f}s] {done:,} of {plural(all_, 'task')} done"
