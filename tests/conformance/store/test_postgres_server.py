@@ -19,9 +19,11 @@ from tidemill.errors import BadSetting
 from tidemill.graph.assets import Environment
 from tidemill.ports import Commit, MemoRow, NoteRow, Page, RunFilter, TaskFilter
 from tidemill.store import open_store
-from tidemill.store.databases.postgres import PostgresDatabase
+from tidemill.store.databases.postgres import PostgresDatabase, is_lost
 from tidemill.store.problems import Foreign, SchemaNewer, StoreAway, StoreReadOnly
 from tidemill.store.sql.store import SqlStore
+
+OURS = "FROM pg_stat_activity WHERE application_name = 'tidemill' AND datname = current_database()"
 
 
 def direct(url: str) -> psycopg.Connection:
@@ -89,12 +91,36 @@ def test_a_terminated_connection_is_opened_again(fresh_postgres: str) -> None:
     store = open_store(fresh_postgres)
     claimed(store)
     with direct(fresh_postgres) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidemill'")
+        connection.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
     assert store.commit([commit(1)], durable=False) == []
     with direct(fresh_postgres) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidemill'")
+        connection.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
     assert [row.n for row in store.events("r1")] == [1]
     store.close()
+
+
+def test_a_connection_that_is_terminated_in_the_middle_of_a_commit_is_opened_again(fresh_postgres: str) -> None:
+    store = open_store(fresh_postgres)
+    claimed(store)
+    for n in range(1, 6):
+        with direct(fresh_postgres) as other, direct(fresh_postgres) as watch, ThreadPoolExecutor(1) as pool:
+            with other.transaction():
+                other.execute("LOCK TABLE tasks IN SHARE MODE")
+                answer = pool.submit(store.commit, [commit(n)], durable=False)
+                while not watch.execute(f"SELECT 1 {OURS} AND wait_event_type = 'Lock'").fetchone():
+                    pass
+                watch.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
+            assert answer.result() == []
+    assert [row.n for row in store.events("r1")] == [1, 2, 3, 4, 5]
+    store.close()
+
+
+def test_what_the_driver_says_without_the_server_means_that_the_connection_is_lost(fresh_postgres: str) -> None:
+    with direct(fresh_postgres) as connection:
+        assert is_lost(psycopg.OperationalError("cannot exit pipeline mode while busy"), connection)
+        assert is_lost(psycopg.errors.AdminShutdown("terminating connection"), connection)
+        assert not is_lost(psycopg.errors.LockNotAvailable("lock timeout"), connection)
+        assert not is_lost(psycopg.errors.DiskFull("no space"), connection)
 
 
 class Wire:
@@ -240,7 +266,7 @@ def test_a_deadlock_is_tried_again(fresh_postgres: str) -> None:
         other.execute("UPDATE memos SET node = 'b' WHERE key = 'b'")
         both = Commit(run="r1", epoch=1, memos=[memo("a"), memo("b")], events=[entry("r1", 1)])
         answer = pool.submit(store.commit, [both], durable=False)
-        waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tidemill' AND wait_event_type = 'Lock'"
+        waits = f"SELECT 1 {OURS} AND wait_event_type = 'Lock'"
         while not watch.execute(waits).fetchone():
             pass
         other.execute("UPDATE memos SET node = 'a' WHERE key = 'a'")
@@ -307,14 +333,14 @@ def test_a_database_that_is_read_only_says_so_and_is_written_again_when_it_is_no
     name = make_url(fresh_postgres).database
     with direct(fresh_postgres) as connection:
         connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidemill'")
+        connection.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
     with pytest.raises(StoreReadOnly) as refused:
         store.commit([commit(1)], durable=False)
     assert "connect to the primary" in refused.value.mend
     with direct(fresh_postgres) as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidemill'")
+        connection.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
     assert store.commit([commit(1)], durable=False) == []
     store.close()
 

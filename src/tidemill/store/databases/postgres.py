@@ -46,6 +46,7 @@ for _index in (index for table in metadata.sorted_tables for index in table.inde
     _index.dialect_options["postgresql"]["where"] = _index.dialect_options["sqlite"]["where"]
 
 _LOST = (errors.OperationalError, errors.InterfaceError)
+_HUNG_UP = (errors.AdminShutdown, errors.CrashShutdown, errors.IdleInTransactionSessionTimeout)
 _COLLIDED = (errors.SerializationFailure, errors.DeadlockDetected)
 
 
@@ -125,7 +126,7 @@ class PostgresDatabase:
                 done = work(PostgresSession(reader, self, None, again=False))
                 reader.execute("COMMIT")
             except BaseException as error:
-                lost = isinstance(error, _LOST) and (reader is None or reader.broken)
+                lost = isinstance(error, _LOST) and (reader is None or is_lost(error, reader))
                 if reader is not None:
                     reader.close()
                 if lost and wait is not None:
@@ -162,9 +163,11 @@ class PostgresDatabase:
                 try:
                     return self._write(work, durable=durable, again=again)
                 except _LOST as error:
-                    if self._writer is not None and not self._writer.broken:
+                    if self._writer is not None and not is_lost(error, self._writer):
                         self._roll_back()
                         raise problem(error, self.where) from error
+                    if self._writer is not None:
+                        self._writer.close()
                     self._writer = None
                     if wait is None:
                         raise problem(error, self.where) from error
@@ -304,6 +307,13 @@ def _from_json(bulk: Bulk) -> Executable:
         return statement
     changed = {name: statement.excluded[name] for name in bulk.columns if name not in bulk.keys}
     return statement.on_conflict_do_update(index_elements=list(bulk.keys), set_=changed)
+
+
+def is_lost(error: psycopg.Error, connection: psycopg.Connection[Any]) -> bool:
+    """Whether the connection has to be made anew."""
+    # A server that hangs up in the middle of a pipeline is not noticed at once: the driver then complains of its own state,
+    # without the code that every refusal of the server has.
+    return connection.broken or error.sqlstate is None or isinstance(error, _HUNG_UP)
 
 
 def problem(error: psycopg.Error, where: str) -> Problem:
