@@ -18,6 +18,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from private_postgres import Cluster, NoPostgres, folder_for
+from tidemill.graph.assets import Environment, RefRow
 from tidemill.graph.keys import graph_digest
 from tidemill.graph.nodes import Graph, Node, TaskRef
 from tidemill.graph.values import Handle
@@ -132,6 +133,36 @@ def commits(name: str, store: Store, bare: Callable[[Commit, bool], None]) -> No
     reads(name, store)
 
 
+def pointers(n: int) -> list[RefRow]:
+    """`n` assets, each a table whose handle carries a short preview."""
+    values = [Handle("arrow", f"{i:064x}", 1_000_000, type="polars.DataFrame", rows=1000, preview="x" * 50) for i in range(n)]
+    told = {"at": 1.0, "run": "01BENCH", "place": "load", "because": "computed"}
+    return [
+        RefRow(environment="prod", asset=f"shop.asset_{i:05}", version=value.digest, key=value.digest, handle=value, **told)
+        for i, value in enumerate(values)
+    ]
+
+
+def assets(name: str, store: Store) -> None:
+    store.create_environment(Environment(name="prod"))
+    store.create_environment(Environment(name="dev", parent="prod"))
+    made = pointers(10_000)
+    begun = time.perf_counter()
+    store.publish(made)
+    say(f"{name}: publish 10,000 assets, durable", time.perf_counter() - begun)
+    median_of(f"{name}: what an environment shows of 10,000", lambda: store.refs("dev"), bar="50,000")
+    median_of(f"{name}: what it shows of 20", lambda: store.refs("dev", [ref.asset for ref in made[:20]]))
+
+
+def median_of(what: str, do: Callable[[], object], *, bar: str = "") -> None:
+    spent = []
+    for _ in range(15):
+        begun = time.perf_counter()
+        do()
+        spent.append(time.perf_counter() - begun)
+    say(what, median(spent), bar=bar)
+
+
 def reads(name: str, store: Store) -> None:
     asked: dict[str, Callable[[], object]] = {
         "one run": lambda: store.run("01BENCH"),
@@ -142,12 +173,8 @@ def reads(name: str, store: Store) -> None:
         "log of 2,100 entries": lambda: list(store.events("01BENCH")),
     }
     for what, do in asked.items():
-        spent = []
-        for _ in range(15):
-            begun = time.perf_counter()
-            do()
-            spent.append(time.perf_counter() - begun)
-        say(f"{name}: {what}", median(spent))
+        median_of(f"{name}: {what}", do)
+    assets(name, store)
 
 
 COLD = """
