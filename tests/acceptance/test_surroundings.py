@@ -26,7 +26,12 @@ def on_a_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
-        [COMMAND, *words], cwd=folder.path, env=folder.env(**{"TERM": "xterm-256color", **env}), stdin=theirs, stdout=theirs, stderr=theirs
+        [COMMAND, *words],
+        cwd=folder.path,
+        env=folder.env(**{"TERM": "xterm-256color", "COLUMNS": None, "LINES": None, **env}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     seen = b""
