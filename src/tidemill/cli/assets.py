@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import click
 
 from tidemill.cli.render.words import Style, duration, json_text, plural, style_of, table
-from tidemill.errors import Problem
 from tidemill.plan.values import Decision, Plan, State
 from tidemill.ports import RunRow
 from tidemill.project.data.facade import asset_plan
@@ -18,22 +16,11 @@ from tidemill.project.data.work import AssetWork, Wanted
 from tidemill.project.project import Project
 from tidemill.project.session import Session
 
-__all__ = ["could_be_assets", "looks_like_assets", "plan_lines", "prepare_assets", "tell_plan"]
+__all__ = ["plan_lines", "prepare_assets", "tell_plan"]
 
 _MOST = 50  # rows of a plan that people are shown
-_SELECTION = re.compile(r"[+@:,*/]")
 _SIGNS = {State.OK: "=", State.LINK: "→", State.RUN: "+", State.MAYBE: "?", State.WAIT: "…", State.HELD: "■", State.BLOCKED: "✗"}
 _PLAIN_SIGNS = {State.OK: "=", State.LINK: ">", State.RUN: "+", State.MAYBE: "?", State.WAIT: ".", State.HELD: "#", State.BLOCKED: "x"}
-
-
-def looks_like_assets(names: Sequence[str]) -> bool:
-    """Whether these words can only be a selection of assets, not the name of a flow."""
-    return len(names) > 1 or any(_SELECTION.search(name) for name in names)
-
-
-def could_be_assets(problem: Problem) -> bool:
-    """Whether a flow was not found, or there is not exactly one, so that assets may be meant."""
-    return problem.report().code in ("unknown-name", "bad-setting")
 
 
 async def prepare_assets(

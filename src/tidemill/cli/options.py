@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tidemill.errors import BadSetting, Unknown, nearest
+from tidemill.errors import BadSetting, Problem, Unknown, nearest
 from tidemill.project.places import find
 from tidemill.project.project import Project
 
 if TYPE_CHECKING:
     from tidemill.ports import RunRow, Store, TaskRow
 
-__all__ = ["as_json", "environment", "find_run", "find_task", "in_project", "opened", "split_words", "with_flow_parameters"]
+__all__ = [
+    "as_json", "could_be_assets", "environment", "find_run", "find_task", "in_project", "looks_like_assets", "opened", "split_words",
+    "with_flow_parameters",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SELECTION = re.compile(r"[+@:,*/]")
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON for other programs.")
 environment = click.option("--env", "environment", default="default", metavar="NAME", help="The environment of the settings.")
@@ -127,3 +132,16 @@ def only_flow(names: Sequence[str]) -> str | None:
             mend=f"Run them one after another: tidemill run {names[0]}",
         )
     return names[0] if names else None
+
+
+# ---------------------------------------------------------------- flows or assets
+
+
+def looks_like_assets(names: Sequence[str]) -> bool:
+    """Whether these words can only be a selection of assets, not the name of a flow."""
+    return len(names) > 1 or any(_SELECTION.search(name) for name in names)
+
+
+def could_be_assets(problem: Problem) -> bool:
+    """Whether a flow was not found, or there is not exactly one, so that assets may be meant."""
+    return problem.report().code in ("unknown-name", "bad-setting")

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from tidemill.cli.options import as_json, environment, in_project, only_flow, split_words, with_flow_parameters
+from tidemill.cli.options import (
+    as_json,
+    could_be_assets,
+    environment,
+    in_project,
+    looks_like_assets,
+    only_flow,
+    split_words,
+    with_flow_parameters,
+)
 from tidemill.cli.render.words import Style, duration, json_text, plural, style_of, table
 from tidemill.errors import Problem
 from tidemill.project.forecast import Forecast, Step
@@ -33,7 +42,7 @@ def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, excl
     targets, raw = split_words(words, params)
     place = find([project, *targets] if project else targets, Path.cwd())
     found = Project.at(place, given["environment"])
-    from tidemill.cli.assets import could_be_assets, looks_like_assets, tell_plan  # lazily: it imports an engine
+    from tidemill.cli.assets import tell_plan  # lazily: it imports an engine
     from tidemill.project.data.work import Wanted
 
     told: Forecast | None = None

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.options import as_json, environment, in_project, only_flow, split_words, with_flow_parameters
+from tidemill.cli.options import (
+    as_json,
+    could_be_assets,
+    environment,
+    in_project,
+    looks_like_assets,
+    only_flow,
+    split_words,
+    with_flow_parameters,
+)
 from tidemill.errors import Problem
 from tidemill.project.places import find
 from tidemill.project.project import Project
@@ -38,9 +47,7 @@ def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, excl
     place = find([project, *targets] if project else targets, Path.cwd())
     found = Project.at(place, environment)
     session = found.session(command=shlex.join(["tidemill", *sys.argv[1:]]), refresh=refresh)
-    from tidemill.cli.assets import could_be_assets, looks_like_assets, prepare_assets
     from tidemill.cli.driving import drive  # lazily: all this is imported while the supervisor imports the project
-    from tidemill.project.data.work import Wanted
 
     async def prepare(session: Session) -> Prepared:
         if not looks_like_assets(place.names) and not exclude:
@@ -49,6 +56,9 @@ def command(words: tuple[str, ...], params: tuple[str, ...], refresh: bool, excl
             except Problem as problem:
                 if not could_be_assets(problem) or not await session.executor.catalog(raw):
                     raise
+        from tidemill.cli.assets import prepare_assets  # lazily: a flow has no use for the planner
+        from tidemill.project.data.work import Wanted
+
         return await prepare_assets(session, found, Wanted(place.names, exclude, refresh), raw, json_=json_)
 
     return drive(found, session, prepare, json_=json_, option=elsewhere(found))
