@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str  # SQLAlchemy URL
     artifacts: str  # folder or fsspec URL
     workers: int = 0  # processes; 0: one per processor
-    threads: int = 8  # of tasks with executor="thread", in each worker
+    gpus: int = 0  # that tasks may use; one that needs more than there are runs when no other uses any
     pools: dict[str, int] = {}  # name → how many tasks at once
     load_timeout: float = 60.0  # for importing the project's modules
     grace: float = 10.0  # from SIGTERM to SIGKILL
@@ -38,7 +38,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_quota: int = 10_000_000  # of one attempt
     worker_recycle_tasks: int = 1000  # a worker is replaced after so many; 0: never
     worker_recycle_memory: int = 1_000_000_000  # or when it has grown so large
-    spares: int = 1  # processes kept ready for isolation="fresh"
     retention: float = 30 * 86400.0  # ended runs and values that nothing names are kept so long
     retention_runs: int = 20  # but so many of each flow always
     resources: dict[str, dict[str, Any]] = {}  # fields that replace those of resources, by name
@@ -205,7 +204,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "database_url": ("a database URL such as 'postgresql://host/name'", _text),
     "artifacts": ("a folder or a URL such as 's3://bucket/path'", _text),
     "workers": _COUNT,
-    "threads": ("a whole number of at least 1", _whole(1)),
+    "gpus": _COUNT,
     "pools": ("a table of names and whole numbers of at least 1", _slots),
     "load_timeout": _DURATION,
     "grace": _DURATION,
@@ -214,7 +213,6 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "log_quota": _SIZE,
     "worker_recycle_tasks": _COUNT,
     "worker_recycle_memory": _SIZE,
-    "spares": _COUNT,
     "retention": _DURATION,
     "retention_runs": _COUNT,
     "resources": ("a table of fields per resource", _tables),

@@ -185,7 +185,8 @@ class Dispatcher:
             idle = self._heavy_cpus == 0 and self._light == 0
             fits = idle or cpus >= policy.cpus
             if policy.gpus and self._gpus - self._heavy_gpus < policy.gpus:
-                fits = False
+                # One that wants more than there are would wait for ever: it goes when no other uses any.
+                fits = fits and self._heavy_gpus == 0 and policy.gpus > self._gpus
             free = min(free, 1 if fits else 0)
         elif self._heavy_cpus and policy.executor == "process":
             free = min(free, int(self._cpus - self._heavy_cpus) - self._light)

@@ -105,7 +105,8 @@ class Session:
         seen: Any = _Refreshing(self.store) if self._refresh else self.store
         self.engine = Engine(
             seen, self.executor, self._clock, command=self._command, pools=dict(settings.pools),
-            cpus=float(settings.workers or os.cpu_count() or 1), host=os.uname().nodename, pid=os.getpid(), lease=settings.lease,
+            cpus=float(settings.workers or os.cpu_count() or 1), gpus=float(settings.gpus),
+            host=os.uname().nodename, pid=os.getpid(), lease=settings.lease,
         )  # fmt: skip
         try:
             await self.engine.start()

@@ -146,3 +146,15 @@ def test_while_paused_nothing_is_launched_and_the_reason_is_told() -> None:
     assert desk.pump() == []
     assert desk.dispatcher.why_waiting("r", "a") == "the disk is full"
     assert desk.dispatcher.waiting() == {"": 1}
+
+
+def test_a_task_that_wants_more_gpus_than_there_are_goes_alone_instead_of_waiting_for_ever() -> None:
+    dispatcher = Dispatcher(pools={}, cpus=4.0, gpus=1.0)
+    launched: list[tuple[str, int]] = []
+    policy = Policy(gpus=2.0)
+    dispatcher.add("r", "train", policy, "m:train", [0, 1])
+    dispatcher.pump(lambda _policy, _task: 10, lambda ready, units: launched.extend((ready.path, n) for n in units))
+    assert launched == [("train", 0)]
+    dispatcher.ended("r", policy, 1)
+    dispatcher.pump(lambda _policy, _task: 10, lambda ready, units: launched.extend((ready.path, n) for n in units))
+    assert launched == [("train", 0), ("train", 1)]
