@@ -47,7 +47,10 @@ def command(words: tuple[str, ...], again: tuple[str, ...], params: tuple[str, .
     from tidemill.project.session import folded
 
     async def prepare(session: Session) -> Prepared:
-        made = await rerun(row, folded(session.store, row), session.build, at=of_run.clock.now(), again=again, params=raw)
+        before = folded(session.store, row)
+        if assets := [node.publishes.asset for node in before.graph.nodes if node.publishes is not None]:
+            return await _assets_again(session, of_run, assets, again, json_=json_)
+        made = await rerun(row, before, session.build, at=of_run.clock.now(), again=again, params=raw)
         if made.older and not json_:
             click.echo(
                 f"The code of {', '.join(made.older[:5])} has changed since; what it returned then is kept. "
@@ -57,3 +60,12 @@ def command(words: tuple[str, ...], again: tuple[str, ...], params: tuple[str, .
         return await session.create(made.graph, origin="retry", because=f"a retry of run {row.id}", retry_of=row.id), made.inherited
 
     return drive(of_run, session, prepare, json_=json_, option=elsewhere(found))
+
+
+async def _assets_again(session: Session, project: Project, assets: list[str], again: tuple[str, ...], *, json_: bool) -> Prepared:
+    """Bring the assets of that run up to date: what it made is reused by its key. Those named by `--from`, and all after them, anew."""
+    from tidemill.cli.assets import prepare_assets  # lazily: a flow has no use for the planner
+    from tidemill.project.data.work import Wanted
+
+    wanted = Wanted(tuple(f"{name}+" for name in again), refresh=True) if again else Wanted(tuple(assets))
+    return await prepare_assets(session, project, wanted, {}, json_=json_)
