@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_pointers_and_environments_changed_behind_our_back_are_found(tmp_path: P
     store.create_environment(Environment(name="dev", parent="prod"))
     store.publish([ref("a", "1", key="", environment="dev")])
     assert broken(store) == []
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
         connection.execute(statement)
     connection.close()
     assert broken(store) == [(rule, f"environment dev: {detail}")]
@@ -133,7 +134,7 @@ def tampered(path: Path, *statements: str) -> Store:
     store = open_store(f"sqlite:///{path}/store.db")
     whole_run(store)
     store.close()
-    with sqlite3.connect(path / "store.db") as connection:
+    with closing(sqlite3.connect(path / "store.db")) as connection, connection:
         for statement in statements:
             connection.execute(statement)
     connection.close()

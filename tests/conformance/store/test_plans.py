@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def values(name: str) -> dict[str, Any]:
 def test_sqlite_walks_an_index(name: str, tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/store.db").close()
     ready = Compiler(sqlite.dialect())(HOT[name][0])
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
         plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + ready.sql, ready.values(values(name)))]
     walked = [step for step in plan if not step.startswith("SCAN anon_") and "json_each" not in step]
     # A whole index in its order, cut off by LIMIT, is what a list of the newest is; a partial one holds only what is open.
@@ -82,7 +84,7 @@ def steps(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def planner(fresh_postgres: str) -> psycopg.Connection:
+def planner(fresh_postgres: str) -> Iterator[psycopg.Connection]:
     store = open_store(fresh_postgres)
     whole_run(store)
     store.close()
@@ -90,14 +92,14 @@ def planner(fresh_postgres: str) -> psycopg.Connection:
     connection = psycopg.connect(f"host={parsed.query['host']} user=postgres dbname={parsed.database}", autocommit=True)
     # Small tables are read whole because that is faster; the question is whether they must be.
     connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
-    return connection
+    yield connection
+    connection.close()
 
 
 @pytest.mark.parametrize("name", HOT)
 def test_postgres_walks_an_index(name: str, planner: psycopg.Connection) -> None:
     ready = Compiler(postgres(paramstyle="format"))(HOT[name][0])
-    with planner:
-        plan = planner.execute("EXPLAIN (FORMAT JSON) " + ready.sql, ready.values(values(name))).fetchone()[0]
+    plan = planner.execute("EXPLAIN (FORMAT JSON) " + ready.sql, ready.values(values(name))).fetchone()[0]
     found = steps((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"])
     assert not [step for step in found if step["Node Type"] == "Seq Scan"], plan
     assert [step for step in found if "Index" in step["Node Type"]], plan

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,19 +169,19 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
 
 def test_somebody_elses_database_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE birds (name)")
     connection.close()
     with pytest.raises(Foreign, match=r"store\.db is not a Tidemill store"):
         open_store(url(path))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("birds",)]
     connection.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
     open_store(url(path)).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE tidemill_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(SchemaNewer) as refused:
