@@ -162,17 +162,8 @@ def _handed(run: Run, event: ev.Handed, commit: Commit) -> None:
             commit.attempts.append(_attempt(run, place, gone))
 
 
-def _reused(run: Run, event: ev.Reused, commit: Commit) -> None:
-    place = run.places[event.place]
-    for n, _ in event.units:
-        row = _row(run, place, n)
-        row.because = event.because
-        commit.tasks.append(row)
-    if place.ended:
-        _place_over(run, place, event.at, commit)
-
-
-def _ended(run: Run, event: ev.Ended, commit: Commit) -> None:
+def _ended_otherwise(run: Run, event: ev.Reused | ev.Ended, commit: Commit) -> None:
+    """Units that no attempt ended: their result was there already, or they were cancelled, lost, or out of time."""
     place = run.places[event.place]
     for n, _ in event.units:
         row = _row(run, place, n)
@@ -257,8 +248,8 @@ _ROWS: dict[type, Callable[[Run, Any, Commit], None]] = {
     ev.Launched: _launched,
     ev.Settled: _settled,
     ev.Handed: _handed,
-    ev.Reused: _reused,
-    ev.Ended: _ended,
+    ev.Reused: _ended_otherwise,
+    ev.Ended: _ended_otherwise,
     ev.Woken: _woken,
     ev.CancelAsked: _cancel_asked,
     ev.Finished: _finished,
